@@ -1,0 +1,1 @@
+//! Dependency ranges in, a lockfile and verified package files out.

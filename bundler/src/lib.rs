@@ -1,0 +1,1 @@
+//! Bytes of a project in, documents, modules and hot updates out.

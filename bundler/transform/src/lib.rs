@@ -1,0 +1,1 @@
+//! One source file in, one linked module out.

@@ -1,0 +1,1 @@
+//! The server: both origins, the npm proxy, the bundler at native speed.
