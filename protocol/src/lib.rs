@@ -7,6 +7,9 @@
 //! parse and counts it; a field it doesn't know it ignores, so that an older
 //! page can talk to a newer preview of the same [`VERSION`].
 
+#[cfg(test)]
+mod typescript;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
