@@ -105,6 +105,14 @@ impl FileSystem for Files {
     fn read(&self, path: &str) -> Option<&[u8]> {
         self.files.get(path).map(|bytes| &**bytes)
     }
+
+    fn names(&self, folder: &str) -> Vec<String> {
+        let folder = format!("{}/", folder.trim_end_matches('/'));
+        let inside = self.files.range(folder.clone()..).map_while(|(path, _)| path.strip_prefix(&folder));
+        let mut names: Vec<String> = inside.filter_map(|rest| rest.split('/').next()).map(str::to_owned).collect();
+        names.dedup();
+        names
+    }
 }
 
 /// `/a/b/c.js` → `/a/b`, `/a`, ``.
