@@ -10,7 +10,7 @@ use crate::document::{self, Page};
 use crate::files::Files;
 use crate::hash;
 use crate::link::{self, NoPackages, Packages, Registration};
-use crate::load::{Assets, Settings, kind, quote, split_id};
+use crate::load::{Assets, Settings, kind, public_address, quote, split_id};
 use crate::prebuilt::Prebuilt;
 use crate::project::Change;
 use crate::walk::Walk;
@@ -162,7 +162,7 @@ impl Build {
     /// Whether a changed file stands in the document by its address.
     fn shows_asset(&self, paths: &FxHashSet<String>) -> bool {
         paths.iter().any(|path| {
-            let shown = path.strip_prefix("/public").filter(|rest| rest.starts_with('/')).unwrap_or(path);
+            let shown = public_address(path);
             let own = self.modules.contains_key(path) || self.styles.contains_key(path);
             !own && self.document.contains(&format!("\"{shown}\""))
         })

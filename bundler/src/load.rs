@@ -400,10 +400,10 @@ fn url_target(files: &Files, from: &str, target: &str, assets: Assets) -> Option
         return (assets == Assets::Inline).then(|| data_url(&path, files.get(&path).map_or(&[][..], |b| b)));
     }
     let end = target.find(['?', '#']).unwrap_or(target.len());
-    let path = join(from, &target[..end])?;
+    let path = public_path(files, &join(from, &target[..end])?)?;
     let bytes = files.get(&path)?;
     match assets {
-        Assets::ByUrl => Some(format!("{path}{}", &target[end..])),
+        Assets::ByUrl => Some(format!("{}{}", public_address(&path), &target[end..])),
         Assets::Inline => Some(data_url(&path, bytes)),
     }
 }
@@ -416,6 +416,11 @@ pub fn public_path(files: &Files, path: &str) -> Option<String> {
     }
     let public = format!("/public{path}");
     files.get(&public).is_some().then_some(public)
+}
+
+/// The other way round: `/public/logo.svg` has the address `/logo.svg`.
+pub fn public_address(path: &str) -> &str {
+    path.strip_prefix("/public").filter(|rest| rest.starts_with('/')).unwrap_or(path)
 }
 
 fn style(files: &Files, path: &str, settings: &Settings, inline: bool) -> Result<Loaded, Vec<Diagnostic>> {
@@ -467,8 +472,7 @@ fn asset_url(path: &str, bytes: &[u8], assets: Assets) -> String {
     if assets == Assets::Inline || path.starts_with("/node_modules/") {
         return data_url(path, bytes);
     }
-    let shown = path.strip_prefix("/public").filter(|rest| rest.starts_with('/')).unwrap_or(path);
-    format!("{shown}?v={}", crate::hash::short(bytes))
+    format!("{}?v={}", public_address(path), crate::hash::short(bytes))
 }
 
 /// The file as a `data:` URL.

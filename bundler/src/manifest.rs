@@ -33,9 +33,16 @@ impl Manifest {
 
     /// An error about a dependency, placed where `package.json` names it.
     pub(crate) fn problem(&self, package: &str, message: String, remedy: String) -> Diagnostic {
-        let found = Diagnostic::error(PATH, message, remedy);
+        self.placed(package, Diagnostic::error(PATH, message, remedy))
+    }
+
+    /// A problem of a package, placed where `package.json` names it; as it is where that doesn't.
+    pub(crate) fn placed(&self, package: &str, mut found: Diagnostic) -> Diagnostic {
         match self.source.find(&format!("\"{package}\"")) {
-            Some(at) if !package.is_empty() => found.at(&self.source, at as u32, (at + package.len() + 2) as u32),
+            Some(at) if !package.is_empty() && found.line == 0 => {
+                PATH.clone_into(&mut found.file);
+                found.at(&self.source, at as u32, (at + package.len() + 2) as u32)
+            }
             _ => found,
         }
     }

@@ -168,13 +168,15 @@ impl Prebuilder {
                 Ok(Resolution::File { path, query }) => {
                     entries.insert(specifier.clone(), path + &query);
                 }
-                Ok(Resolution::Pending { folder }) => {
+                Ok(Resolution::Pending { folder, .. }) => {
                     pending.insert(folder);
                 }
                 Ok(Resolution::Empty | Resolution::Url(_)) => {
                     entries.insert(specifier.clone(), link::EMPTY_ID.to_owned());
                 }
-                Err(error) => diagnostics.push(Diagnostic::error("", error.message(), error.remedy())),
+                Err(error) => {
+                    diagnostics.push((specifier.clone(), Diagnostic::error("", error.message(), error.remedy())));
+                }
             }
         }
         let roots: Vec<String> = entries.values().filter(|id| *id != link::EMPTY_ID).cloned().collect();
@@ -195,9 +197,11 @@ impl Prebuilder {
             diagnostics.clear();
             walk.diagnostics.clear();
         }
-        let failed = self.failed.values().map(|(message, remedy)| Diagnostic::error("", message, remedy));
+        let failed = self.failed.iter().map(|(folder, (message, remedy))| {
+            (package_name(folder).to_owned(), Diagnostic::error("", message, remedy))
+        });
         diagnostics.splice(0..0, failed);
-        diagnostics.append(&mut walk.diagnostics);
+        diagnostics.extend(walk.diagnostics.drain(..).map(|found| (String::new(), found)));
         Step::Done(write(&walk, &entries, &diagnostics))
     }
 
@@ -212,6 +216,11 @@ impl Prebuilder {
     }
 }
 
+/// `/node_modules/a/node_modules/@b/c` → `@b/c`.
+fn package_name(folder: &str) -> &str {
+    folder.rsplit("node_modules/").next().unwrap_or(folder)
+}
+
 #[derive(Serialize, Deserialize)]
 struct Header {
     format: String,
@@ -223,6 +232,8 @@ struct Header {
 
 #[derive(Serialize, Deserialize)]
 struct HeaderError {
+    /// The entry or package that is to blame; may be empty.
+    subject: String,
     file: String,
     line: u32,
     column: u32,
@@ -231,7 +242,7 @@ struct HeaderError {
     remedy: String,
 }
 
-fn write(walk: &Walk, entries: &BTreeMap<String, String>, diagnostics: &[Diagnostic]) -> String {
+fn write(walk: &Walk, entries: &BTreeMap<String, String>, diagnostics: &[(String, Diagnostic)]) -> String {
     let mut exports = link::all_exports(walk, &NoPackages);
     let mut body = String::new();
     let mut modules = Vec::new();
@@ -240,7 +251,8 @@ fn write(walk: &Walk, entries: &BTreeMap<String, String>, diagnostics: &[Diagnos
         modules.push((registration.id.clone(), text.len(), exports.remove(&registration.id).flatten()));
         body.push_str(&text);
     }
-    let errors = diagnostics.iter().map(|found| HeaderError {
+    let errors = diagnostics.iter().map(|(subject, found)| HeaderError {
+        subject: subject.clone(),
         file: found.file.clone(),
         line: found.line,
         column: found.column,
@@ -260,8 +272,8 @@ pub struct Prebuilt {
     pub key: String,
     /// The whole text, as served.
     pub text: Arc<str>,
-    /// What went wrong in packages.
-    pub errors: Vec<Diagnostic>,
+    /// What went wrong in packages: the entry or package that is to blame, if one is, and the problem.
+    pub errors: Vec<(String, Diagnostic)>,
     entries: BTreeMap<String, String>,
     modules: FxHashMap<String, Module>,
     order: Vec<String>,
@@ -298,14 +310,17 @@ impl Prebuilt {
             modules.insert(id, Module { start, end, exports });
             start = end;
         }
-        let errors = header.errors.into_iter().map(|error| Diagnostic {
-            severity: Severity::Error,
-            message: error.message,
-            file: error.file,
-            line: error.line,
-            column: error.column,
-            code_frame: error.frame,
-            remedy: error.remedy,
+        let errors = header.errors.into_iter().map(|error| {
+            let found = Diagnostic {
+                severity: Severity::Error,
+                message: error.message,
+                file: error.file,
+                line: error.line,
+                column: error.column,
+                code_frame: error.frame,
+                remedy: error.remedy,
+            };
+            (error.subject, found)
         });
         Ok(Self { key: key.to_owned(), errors: errors.collect(), entries: header.entries, modules, order, text })
     }

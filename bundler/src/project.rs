@@ -313,7 +313,10 @@ impl Project {
         }
         let prebuilt = if walk.bare.is_empty() { None } else { self.prebuilt.clone() };
         if let Some(prebuilt) = &prebuilt {
-            diagnostics.extend(prebuilt.errors.iter().cloned());
+            let placed = prebuilt.errors.iter().map(|(subject, found)| {
+                walk.placed(&self.files, subject, found).unwrap_or_else(|| manifest.placed(subject, found.clone()))
+            });
+            diagnostics.extend(placed);
         }
         let built = Build::new(self.revision, &self.files, &self.settings, &page, &walk, prebuilt);
         match built {

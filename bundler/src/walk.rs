@@ -53,6 +53,24 @@ pub(crate) struct Walk {
     pub(crate) diagnostics: Vec<Diagnostic>,
 }
 
+impl Walk {
+    /// A problem with a package's entry, placed at the first import of it.
+    pub(crate) fn placed(&self, files: &Files, specifier: &str, found: &Diagnostic) -> Option<Diagnostic> {
+        let (node, range) = self.nodes.iter().find_map(|node| {
+            let imports = node.loaded.imports.iter().zip(&node.statics).map(|(import, target)| (import.range, target));
+            let requests = node.requests.iter().filter_map(|(name, target)| {
+                let request = node.loaded.requests.iter().find(|request| request.specifier == *name)?;
+                Some((request.range, target))
+            });
+            let is_it = |target: &Target| matches!(target, Target::Bare(name) if name == specifier);
+            imports.chain(requests).find(|(_, target)| is_it(target)).map(|(range, _)| (node, range))
+        })?;
+        let path = split_id(&node.id).0;
+        let source = std::str::from_utf8(files.get(path)?).ok()?;
+        Some(Diagnostic { file: path.to_owned(), ..found.clone() }.at(source, range.0, range.1))
+    }
+}
+
 /// Modules as they were loaded last, with the bytes they were made of.
 #[derive(Default)]
 pub(crate) struct Cache {
@@ -184,10 +202,10 @@ impl Walker<'_> {
             Resolution::File { path, query } => Target::Module(path + &query),
             Resolution::Empty => Target::Empty,
             Resolution::Url(url) => Target::Url(url),
-            Resolution::Pending { folder } => match self.realm {
+            Resolution::Pending { folder, request } => match self.realm {
                 Realm::Project => {
-                    out.bare.insert(specifier.to_owned());
-                    Target::Bare(specifier.to_owned())
+                    out.bare.insert(request.clone());
+                    Target::Bare(request)
                 }
                 Realm::Packages => {
                     out.pending.insert(folder);

@@ -99,5 +99,7 @@ pub enum Resolution {
     Pending {
         /// The package's folder.
         folder: String,
+        /// What to ask for, whoever does so: a bare specifier, or a path where the importer named one.
+        request: String,
     },
 }

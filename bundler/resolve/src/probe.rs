@@ -18,7 +18,11 @@ pub(crate) enum Found {
     File(String),
     Empty,
     Url(String),
-    Pending(String),
+    /// A package's folder, and what to ask for.
+    Pending {
+        folder: String,
+        request: String,
+    },
 }
 
 /// Looks up files for one importer.
@@ -37,7 +41,7 @@ impl<'a> Probe<'a> {
     pub(crate) fn exact(&self, path: &str) -> Option<Found> {
         match self.files.kind(path) {
             Kind::File => Some(Found::File(path.to_owned())),
-            Kind::Pending => Some(Found::Pending(package_folder(path)?.to_owned())),
+            Kind::Pending => Some(Found::Pending { folder: package_folder(path)?.to_owned(), request: path.to_owned() }),
             Kind::Folder | Kind::Missing => None,
         }
     }

@@ -60,7 +60,7 @@ impl Resolver {
             Found::File(path) => Resolution::File { path, query: query.to_owned() },
             Found::Empty => Resolution::Empty,
             Found::Url(url) => Resolution::Url(url),
-            Found::Pending(folder) => Resolution::Pending { folder },
+            Found::Pending { folder, request } => Resolution::Pending { folder, request: request + query },
         })
     }
 

@@ -183,7 +183,7 @@ impl<'a> Search<'a> {
         for above in ancestors(from).filter(|above| !above.ends_with("/node_modules")) {
             let folder = format!("{above}/node_modules/{name}");
             match self.files.kind(&folder) {
-                Kind::Pending => return Ok(Some(Found::Pending(folder))),
+                Kind::Pending => return Ok(Some(Found::Pending { folder, request: format!("{name}{rest}") })),
                 Kind::Folder => match self.in_package(&folder, name, rest)? {
                     Ok(found) => return Ok(Some(found)),
                     // The folder may hold no more than another package's `node_modules`.

@@ -49,7 +49,7 @@ fn a_package_of_that_name_answers() {
     check_import(tree, "buffer", expect!["/node_modules/buffer/index.js"]);
     check_import(tree, "node:buffer", expect!["/node_modules/buffer/index.js"]);
     check_import(tree, "buffer/", expect!["/node_modules/buffer/index.js"]);
-    check_import(tree, "events", expect!["pending /node_modules/events"]);
+    check_import(tree, "events", expect!["pending /node_modules/events by events"]);
     check_import(tree, "process/browser", expect!["/node_modules/process/browser.js"]);
     check(tree, "/node_modules/p/index.js", "path", Require, expect!["/node_modules/path-browserify/index.js"]);
     check(

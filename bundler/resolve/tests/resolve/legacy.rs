@@ -121,11 +121,11 @@ fn locked_but_not_unpacked() {
 # /node_modules/c/node_modules/a pending
 # /node_modules/a/node_modules/d/index.js
 "#;
-    check_import(tree, "a", expect!["pending /node_modules/a"]);
-    check_import(tree, "a/x/y.css?inline", expect!["pending /node_modules/a"]);
-    check_import(tree, "@s/b/x", expect!["pending /node_modules/@s/b"]);
-    check_import(tree, "/node_modules/a/x.js", expect!["pending /node_modules/a"]);
-    check_import(tree, "../node_modules/@s/b/x", expect!["pending /node_modules/@s/b"]);
-    check(tree, "/node_modules/c/index.js", "a", Require, expect!["pending /node_modules/c/node_modules/a"]);
-    check(tree, "/node_modules/a/node_modules/d/index.js", "a", Require, expect!["pending /node_modules/a"]);
+    check_import(tree, "a", expect!["pending /node_modules/a by a"]);
+    check_import(tree, "a/x/y.css?inline", expect!["pending /node_modules/a by a/x/y.css?inline"]);
+    check_import(tree, "@s/b/x", expect!["pending /node_modules/@s/b by @s/b/x"]);
+    check_import(tree, "/node_modules/a/x.js", expect!["pending /node_modules/a by /node_modules/a/x.js"]);
+    check_import(tree, "../node_modules/@s/b/x", expect!["pending /node_modules/@s/b by /node_modules/@s/b/x"]);
+    check(tree, "/node_modules/c/index.js", "a", Require, expect!["pending /node_modules/c/node_modules/a by a"]);
+    check(tree, "/node_modules/a/node_modules/d/index.js", "a", Require, expect!["pending /node_modules/a by a"]);
 }

@@ -40,7 +40,7 @@ fn shown(found: &Result<Resolution, ResolveError>) -> String {
         Ok(Resolution::File { path, query }) => format!("{path}{query}"),
         Ok(Resolution::Empty) => "empty".to_owned(),
         Ok(Resolution::Url(url)) => format!("url {url}"),
-        Ok(Resolution::Pending { folder }) => format!("pending {folder}"),
+        Ok(Resolution::Pending { folder, request }) => format!("pending {folder} by {request}"),
         Err(error) => format!("{}\n{}", error.message(), error.remedy()),
     }
 }

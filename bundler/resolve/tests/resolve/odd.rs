@@ -93,7 +93,7 @@ fn specifiers_of_all_kinds() {
                         assert_eq!(files.kind(&path), Kind::File, "{specifier:?} leads to {path:?}");
                         assert!(query.is_empty() || query.starts_with('?'), "{specifier:?} has the query {query:?}");
                     }
-                    Ok(Resolution::Pending { folder }) => assert_eq!(folder, "/node_modules/late", "{specifier:?}"),
+                    Ok(Resolution::Pending { folder, .. }) => assert_eq!(folder, "/node_modules/late", "{specifier:?}"),
                     Ok(Resolution::Empty | Resolution::Url(_)) => {}
                     Err(error) => {
                         assert!(!error.remedy().is_empty() && error.message().ends_with('.'), "{error:?}");

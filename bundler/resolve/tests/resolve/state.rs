@@ -27,7 +27,7 @@ fn a_manifest_that_changed() {
 fn a_package_that_came() {
     let mut files = Fixture::parse("# /node_modules/p pending");
     let mut resolver = Resolver::new(Options::default());
-    check(&mut resolver, &files, "p/x", "pending /node_modules/p");
+    check(&mut resolver, &files, "p/x", "pending /node_modules/p by p/x");
     assert!(resolver.package_of(&files, "/node_modules/p/esm/x.js").is_none());
     files.unpack("/node_modules/p");
     files.write("/node_modules/p/package.json", "{\"exports\": {\"./x\": \"./esm/x.js\"}}");
