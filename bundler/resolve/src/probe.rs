@@ -41,7 +41,9 @@ impl<'a> Probe<'a> {
     pub(crate) fn exact(&self, path: &str) -> Option<Found> {
         match self.files.kind(path) {
             Kind::File => Some(Found::File(path.to_owned())),
-            Kind::Pending => Some(Found::Pending { folder: package_folder(path)?.to_owned(), request: path.to_owned() }),
+            Kind::Pending => {
+                Some(Found::Pending { folder: package_folder(path)?.to_owned(), request: path.to_owned() })
+            }
             Kind::Folder | Kind::Missing => None,
         }
     }

@@ -37,31 +37,66 @@ fn check(path: &str, text: Option<&str>, expected: Expect) {
 
 #[test]
 fn edits() {
-    check("/value.ts", Some("export const value = 2;\n"), expect![[r#"
+    check(
+        "/value.ts",
+        Some("export const value = 2;\n"),
+        expect![[r#"
         change: patch ["/value.ts"] removed [] styles []
-    "#]]);
-    check("/main.css", Some("a { color: blue }\n"), expect![[r#"
+    "#]],
+    );
+    check(
+        "/main.css",
+        Some("a { color: blue }\n"),
+        expect![[r#"
         change: patch ["/main.css"] removed [] styles []
-    "#]]);
-    check("/page.css", Some("b { color: blue }\n"), expect![[r#"
+    "#]],
+    );
+    check(
+        "/page.css",
+        Some("b { color: blue }\n"),
+        expect![[r#"
         change: patch [] removed [] styles ["/page.css"]
-    "#]]);
-    check("/logo.svg", Some("<svg></svg>\n"), expect![[r#"
+    "#]],
+    );
+    check(
+        "/logo.svg",
+        Some("<svg></svg>\n"),
+        expect![[r#"
         change: load
-    "#]]);
-    check("/index.html", Some("<script type=module src=/main.ts></script>"), expect![[r#"
+    "#]],
+    );
+    check(
+        "/index.html",
+        Some("<script type=module src=/main.ts></script>"),
+        expect![[r#"
         change: load
-    "#]]);
-    check("/unused.ts", Some("2;\n"), expect![[r#"
+    "#]],
+    );
+    check(
+        "/unused.ts",
+        Some("2;\n"),
+        expect![[r#"
         change: none
-    "#]]);
-    check("/value.ts", Some("export const value = 1;\n"), expect![[r#"
+    "#]],
+    );
+    check(
+        "/value.ts",
+        Some("export const value = 1;\n"),
+        expect![[r#"
         change: none
-    "#]]);
-    check("/main.ts", Some("console.log(1);\n"), expect![[r#"
+    "#]],
+    );
+    check(
+        "/main.ts",
+        Some("console.log(1);\n"),
+        expect![[r#"
         change: patch ["/main.ts"] removed ["/main.css", "/value.ts"] styles []
-    "#]]);
-    check("/value.ts", None, expect![[r#"
+    "#]],
+    );
+    check(
+        "/value.ts",
+        None,
+        expect![[r#"
         Error /main.ts:1:23 /main.ts imports "./value", but /value doesn't exist.
         > 1 | import { value } from "./value";
             |                       ^^^^^^^^^
@@ -69,14 +104,19 @@ fn edits() {
           3 | console.log(value);
         remedy: Correct the path, or create the file.
         change: none
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_new_import_brings_its_module() {
-    check("/value.ts", Some("import \"./unused\";\nexport const value = 1;\n"), expect![[r#"
+    check(
+        "/value.ts",
+        Some("import \"./unused\";\nexport const value = 1;\n"),
+        expect![[r#"
         change: patch ["/unused.ts", "/value.ts"] removed [] styles []
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]

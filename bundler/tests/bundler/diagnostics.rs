@@ -12,27 +12,35 @@ fn check(fixture: &str, expected: Expect) {
 
 #[test]
 fn nothing_to_start_with() {
-    check("# /readme.md\nHello\n", expect![[r#"
+    check(
+        "# /readme.md\nHello\n",
+        expect![[r#"
         Error :0:0 The project has no /index.html and no module to start with.
         remedy: Add /index.html or /src/main.tsx.
         change: none
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn syntax_error() {
-    check("# /index.ts\nconst a: number = ;\n", expect![[r#"
+    check(
+        "# /index.ts\nconst a: number = ;\n",
+        expect![[r#"
         Error /index.ts:1:19 Expression expected.
         > 1 | const a: number = ;
             |                   ^
           2 |
         change: none
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn missing_file_with_a_near_name() {
-    check("# /index.ts\nimport { a } from \"./Util\";\na();\n# /util.ts\nexport const a = 1;\n", expect![[r#"
+    check(
+        "# /index.ts\nimport { a } from \"./Util\";\na();\n# /util.ts\nexport const a = 1;\n",
+        expect![[r#"
         Error /index.ts:1:19 /index.ts imports "./Util", but /Util doesn't exist.
         > 1 | import { a } from "./Util";
             |                   ^^^^^^^^
@@ -40,24 +48,30 @@ fn missing_file_with_a_near_name() {
           3 |
         remedy: Did you mean "./util"? There is /util.ts.
         change: none
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn missing_package() {
-    check("# /index.ts\nimport \"left-pad\";\n", expect![[r#"
+    check(
+        "# /index.ts\nimport \"left-pad\";\n",
+        expect![[r#"
         Error /index.ts:1:8 /index.ts imports "left-pad", but the npm package left-pad is not in the dependencies.
         > 1 | import "left-pad";
             |        ^^^^^^^^^^
           2 |
         remedy: Add "left-pad" to "dependencies" in package.json.
         change: none
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn missing_export() {
-    check("# /index.ts\nimport { helo } from \"./a\";\nhelo();\n# /a.ts\nexport const hello = 1;\n", expect![[r#"
+    check(
+        "# /index.ts\nimport { helo } from \"./a\";\nhelo();\n# /a.ts\nexport const hello = 1;\n",
+        expect![[r#"
         Error /index.ts:1:10 "./a" doesn't export helo.
         > 1 | import { helo } from "./a";
             |          ^^^^
@@ -65,19 +79,23 @@ fn missing_export() {
           3 |
         remedy: Did you mean hello?
         change: none
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn missing_script_of_the_document() {
-    check("# /index.html\n<script type=module src=/main.ts></script>\n", expect![[r#"
+    check(
+        "# /index.html\n<script type=module src=/main.ts></script>\n",
+        expect![[r#"
         Error /index.html:1:1 /index.html loads /main.ts, which doesn't exist.
         > 1 | <script type=module src=/main.ts></script>
             | ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
           2 |
         remedy: Correct the address of the script, or create the file.
         change: none
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -112,48 +130,62 @@ fn version_that_cannot_be_solved() {
 
 #[test]
 fn broken_package_json() {
-    check("# /package.json\n{\"dependencies\": {\"a\" \"1\"}}\n# /index.ts\n1;\n", expect![[r#"
+    check(
+        "# /package.json\n{\"dependencies\": {\"a\" \"1\"}}\n# /index.ts\n1;\n",
+        expect![[r#"
         Error /package.json:1:23 package.json isn't valid JSON: expected `:`.
         > 1 | {"dependencies": {"a" "1"}}
             |                       ^
           2 |
         change: none
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn broken_json_import() {
-    check("# /index.ts\nimport data from \"./a.json\";\ndata;\n# /a.json\n{\"a\": 1,}\n", expect![[r#"
+    check(
+        "# /index.ts\nimport data from \"./a.json\";\ndata;\n# /a.json\n{\"a\": 1,}\n",
+        expect![[r#"
         Error /a.json:1:9 /a.json isn't valid JSON: key must be a string.
         > 1 | {"a": 1,}
             |         ^
           2 |
         change: none
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn missing_style_import() {
-    check("# /index.ts\nimport \"./a.css\";\n# /a.css\n@import \"./b.css\";\n", expect![[r#"
+    check(
+        "# /index.ts\nimport \"./a.css\";\n# /a.css\n@import \"./b.css\";\n",
+        expect![[r#"
         Error /a.css:1:1 /a.css imports "./b.css", which doesn't exist.
         > 1 | @import "./b.css";
             | ^^^^^^^^^^^^^^^^^^
           2 |
         remedy: Correct the path of the @import, or create the file.
         change: none
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn cyclic_imports_are_no_error() {
-    check("# /index.ts\nimport \"./a\";\n# /a.ts\nimport \"./b\";\n# /b.ts\nimport \"./a\";\n", expect![[r#"
+    check(
+        "# /index.ts\nimport \"./a\";\n# /a.ts\nimport \"./b\";\n# /b.ts\nimport \"./a\";\n",
+        expect![[r#"
         change: load
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn node_builtin() {
-    check("# /index.ts\nimport fs from \"node:fs\";\nfs.readFileSync(\"/\");\n", expect![[r#"
+    check(
+        "# /index.ts\nimport fs from \"node:fs\";\nfs.readFileSync(\"/\");\n",
+        expect![[r#"
         Error /index.ts:1:16 /index.ts imports "node:fs", but fs is a module of Node.js that browsers don't have.
         > 1 | import fs from "node:fs";
             |                ^^^^^^^^^
@@ -161,7 +193,8 @@ fn node_builtin() {
           3 |
         remedy: Do without it: use what browsers offer, or run this code on a server.
         change: none
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -172,7 +205,8 @@ fn invalid_utf8() {
         Error /a.ts:2:0 /a.ts isn't valid UTF-8: byte 4 is 0xff.
         remedy: Save the file as UTF-8, or import it with ?url if it is binary.
         change: none
-    "#]].assert_eq(&shown(&driver.build()));
+    "#]]
+    .assert_eq(&shown(&driver.build()));
 }
 
 #[test]
@@ -184,11 +218,13 @@ fn file_of_100_mib() {
         Error /big.bin:0:0 /big.bin is 100 MiB; a file can have 32 MiB.
         remedy: Make it smaller, or fetch it at run time.
         change: none
-    "#]].assert_eq(&shown(&driver.build()));
+    "#]]
+    .assert_eq(&shown(&driver.build()));
     driver.write("/big.bin", "small");
     expect![[r#"
         change: load
-    "#]].assert_eq(&shown(&driver.build()));
+    "#]]
+    .assert_eq(&shown(&driver.build()));
 }
 
 #[test]

@@ -41,7 +41,10 @@ body { background: url("./logo.svg") }
 
 #[test]
 fn answered_by_a_worker() {
-    check(PAGE, Assets::ByUrl, expect![[r#"
+    check(
+        PAGE,
+        Assets::ByUrl,
+        expect![[r#"
         <!doctype html>
         <html lang="en">
           <head><script src="/runtime.js"></script><script>__sg.revision=5</script><script defer src="/__sandglass/chunk/78cedf2bd1194339455fad31df2340da.js"></script>
@@ -54,12 +57,16 @@ fn answered_by_a_worker() {
             <script src="/classic.js"></script>
           </body>
         </html>
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn on_its_own() {
-    check(PAGE, Assets::Inline, expect![[r#"
+    check(
+        PAGE,
+        Assets::Inline,
+        expect![[r#"
         <!doctype html>
         <html lang="en">
           <head><script src="/runtime.js"></script><script>__sg.revision=5</script>
@@ -93,13 +100,18 @@ fn on_its_own() {
         __sg.run("/index.html.script-0.js");
 
         //# sourceURL=/__sandglass/chunk/78cedf2bd1194339455fad31df2340da.js
-        </script>"#]]);
+        </script>"#]],
+    );
 }
 
 #[test]
 fn made_for_a_module() {
-    check("# /src/main.tsx\ndocument.body.append(\"x\");\n", Assets::ByUrl, expect![[r#"
+    check(
+        "# /src/main.tsx\ndocument.body.append(\"x\");\n",
+        Assets::ByUrl,
+        expect![[r#"
         <!doctype html>
         <html><head><script src="/runtime.js"></script><script>__sg.revision=1</script><script defer src="/__sandglass/chunk/30e3db307422bb07bfee4012bde7ca25.js"></script><meta charset="utf-8"></head><body><div id="root"></div><div id="app"></div></body></html>
-    "#]]);
+    "#]],
+    );
 }

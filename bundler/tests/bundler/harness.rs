@@ -28,8 +28,10 @@ pub struct Driver {
 
 /// Mounts a fixture; nothing is built yet.
 pub fn mount(fixture: &str, assets: Assets) -> Driver {
-    let scripts =
-        RuntimeScripts { runtime: Script::Src("/runtime.js".to_owned()), refresh: Script::Src("/refresh.js".to_owned()) };
+    let scripts = RuntimeScripts {
+        runtime: Script::Src("/runtime.js".to_owned()),
+        refresh: Script::Src("/refresh.js".to_owned()),
+    };
     let mut driver =
         Driver { project: Project::new(assets, scripts), registry: Registry::default(), needs: Vec::new() };
     for (name, text) in sections(fixture) {

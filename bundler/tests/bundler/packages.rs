@@ -53,7 +53,8 @@ fn an_app_with_packages() {
     let outcome = driver.build();
     expect![[r#"
         change: load
-    "#]].assert_eq(&shown(&outcome));
+    "#]]
+    .assert_eq(&shown(&outcome));
     expect![[r#"
         packument deep
         packument dual
@@ -63,7 +64,8 @@ fn an_app_with_packages() {
         tarball deep 1.0.0
         tarball dual 1.0.0
         tarball react 1.0.0
-        tarball react-dom 1.0.0"#]].assert_eq(&driver.needs.join("\n"));
+        tarball react-dom 1.0.0"#]]
+    .assert_eq(&driver.needs.join("\n"));
     expect![[r#"
         {
           "lockfileVersion": 3,
@@ -151,14 +153,22 @@ fn check_edit(path: &str, text: &str, expected: Expect) {
 
 #[test]
 fn an_import_of_a_locked_package_is_a_patch() {
-    check_edit("/index.js", "import React from \"react\";\nimport two from \"deep/parts/two\";\ntwo;", expect![[r#"
+    check_edit(
+        "/index.js",
+        "import React from \"react\";\nimport two from \"deep/parts/two\";\ntwo;",
+        expect![[r#"
         Error :0:0 "deep/parts/two" is imported, but the package deep has no file /node_modules/deep/parts/two.
         remedy: Correct the path within deep, or choose a version of it that has the file.
         change: none
-    "#]]);
-    check_edit("/index.js", "import { render } from \"react-dom/client\";\nrender();", expect![[r#"
+    "#]],
+    );
+    check_edit(
+        "/index.js",
+        "import { render } from \"react-dom/client\";\nrender();",
+        expect![[r#"
         change: patch ["/index.js"] removed [] styles []
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -215,5 +225,6 @@ fn a_tarball_that_cannot_be_had_names_the_package() {
         Error :0:0 react-dom@1.0.0 can't be fetched: the registry doesn't answer
         remedy: Try again when the registry answers.
         change: none
-    "#]].assert_eq(&shown(&outcome));
+    "#]]
+    .assert_eq(&shown(&outcome));
 }

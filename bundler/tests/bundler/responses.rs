@@ -34,31 +34,46 @@ fn check(address: &str, expected: Expect) {
 
 #[test]
 fn addresses() {
-    check("/data.json", expect![[r#"
+    check(
+        "/data.json",
+        expect![[r#"
         200 application/json; charset=utf-8
         {"a": 1}
-    "#]]);
-    check("/style.css", expect![[r#"
+    "#]],
+    );
+    check(
+        "/style.css",
+        expect![[r#"
         200 text/css; charset=utf-8
         a { color: red }
 
 
-    "#]]);
-    check("/src/main.ts", expect![[r#"
+    "#]],
+    );
+    check(
+        "/src/main.ts",
+        expect![[r#"
         200 text/javascript; charset=utf-8
         const n = await __sg.run("/src/main.ts");
         export default n.default;
         export const one = n.one;
         export const two = n.two;
-    "#]]);
-    check("/missing.png", expect![[r#"
+    "#]],
+    );
+    check(
+        "/missing.png",
+        expect![[r#"
         404 text/plain; charset=utf-8
         /missing.png is not a file of this project.
-    "#]]);
-    check("/__sandglass/chunk/0.js", expect![[r#"
+    "#]],
+    );
+    check(
+        "/__sandglass/chunk/0.js",
+        expect![[r#"
         404 text/plain; charset=utf-8
         /__sandglass/chunk/0.js is not a file of this project.
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -88,5 +103,6 @@ fn stacks_lead_back_to_the_source() {
         > 3 | throw new Error(String(two));
             |       ^
           4 |
-    "#]].assert_eq(&driver.project.code_frame(&place).unwrap_or_default());
+    "#]]
+    .assert_eq(&driver.project.code_frame(&place).unwrap_or_default());
 }

@@ -99,7 +99,7 @@ impl<'a> Attempt<'a> {
             }
         };
         match self.tree.lookup(at.0, name) {
-            Some(found) if self.meets(&spec, found) => return self.tree.link(at, found),
+            Some(found) if self.links(at, found) => return self.tree.link(at, found),
             None if kind == Kind::OptionalPeer => return,
             _ => {}
         }
@@ -135,7 +135,8 @@ impl<'a> Attempt<'a> {
         }
     }
 
-    fn put(&mut self, at: (Id, usize), spec: &Spec, chosen: Chosen<'a>) {
+    fn put(&mut self, at: (Id, usize), spec: &Spec, mut chosen: Chosen<'a>) {
+        chosen.lenient = at.0 != ROOT && self.market.repairs.lenient.contains(&chosen.shown());
         let edge = self.tree.edge(at);
         let (name, kind) = (edge.name, edge.kind);
         let deepest = if kind.is_peer() { self.tree.nodes[at.0].parent } else { at.0 };
@@ -197,6 +198,7 @@ impl<'a> Attempt<'a> {
             return;
         }
         let mut against = Vec::new();
+        let own_peer = matches!(obstacle, Obstacle::Peer { .. });
         let (contested, found) = match obstacle {
             Obstacle::Taken(found) => (spec.clone(), found),
             Obstacle::Peer { spec, found } => (spec, Some(found)),
@@ -214,11 +216,13 @@ impl<'a> Attempt<'a> {
             self.needs.insert(contested.name);
             return;
         }
+        let lenient = self.lenient(at, chosen, own_peer, &against);
         let repair = self
             .common(&contested, &against)
             .or_else(|| self.deeper(at))
             .or_else(|| self.unlocking(at, chosen))
-            .or_else(|| self.dropping(at));
+            .or_else(|| self.dropping(at))
+            .or(lenient);
         if let Some(repair) = repair {
             self.repair.get_or_insert(repair);
             return;
@@ -248,6 +252,18 @@ impl<'a> Attempt<'a> {
         let folder = self.tree.nodes[node.parent].path.clone();
         let name = node.path.rsplit_once("node_modules/").map_or("", |(_, name)| name).to_owned();
         self.untried(Repair::Forbid { folder, name })
+    }
+
+    /// A package that the project didn't ask for itself, whose peers are in the way.
+    fn lenient(&self, at: (Id, usize), chosen: &Chosen<'_>, own_peer: bool, against: &[(Id, usize)]) -> Option<Repair> {
+        let placed = own_peer && at.0 != ROOT;
+        let edges = std::iter::once(&at).chain(against).filter(|edge| {
+            let (id, _) = **edge;
+            id != ROOT && self.tree.edge(**edge).kind.is_peer() && self.tree.nodes[id].cause.0 != ROOT
+        });
+        let others = edges.map(|edge| self.tree.shown(edge.0));
+        let mut who = placed.then(|| chosen.shown()).into_iter().chain(others);
+        who.find_map(|who| self.untried(Repair::Lenient(who)))
     }
 
     fn unlocking(&self, at: (Id, usize), chosen: &Chosen<'_>) -> Option<Repair> {

@@ -115,7 +115,14 @@ impl<'a> Market<'a> {
         }
         let fits = |version: &Version| spec.contains(version).unwrap_or(settled);
         let (version, package) = self.locked.get(spec.name.as_str())?.iter().find(|(version, _)| fits(version))?;
-        Some(Chosen { name: spec.name.clone(), version: version.clone(), package, locked: true, foreign: false })
+        Some(Chosen {
+            name: spec.name.clone(),
+            version: version.clone(),
+            package,
+            locked: true,
+            foreign: false,
+            lenient: false,
+        })
     }
 }
 
@@ -147,6 +154,7 @@ fn choose<'a>(spec: &Spec, published: &'a Published) -> Chosen<'a> {
         package: &published.package,
         locked: false,
         foreign: published.foreign,
+        lenient: false,
     }
 }
 

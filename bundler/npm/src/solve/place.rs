@@ -56,6 +56,9 @@ impl<'a> Attempt<'a> {
         if !broken.is_empty() {
             return Err(Obstacle::Breaks(broken));
         }
+        if chosen.lenient {
+            return Ok(());
+        }
         self.peers_fit(folder, chosen.package)
     }
 
@@ -64,10 +67,7 @@ impl<'a> Attempt<'a> {
         let passing = self.tree.lookup(folder, name).map(|above| &self.tree.nodes[above].incoming);
         let open = self.tree.open_peers.get(name);
         let edges = passing.into_iter().chain(open).flatten().copied();
-        edges
-            .filter(|edge| self.tree.is_within(edge.0, folder))
-            .filter(|edge| !self.tree.edge(*edge).spec.as_ref().is_ok_and(|spec| self.market.fits(spec, chosen)))
-            .collect()
+        edges.filter(|edge| self.tree.is_within(edge.0, folder)).filter(|edge| !self.takes(*edge, chosen)).collect()
     }
 
     /// Those of them that can't have a version of their own instead: peers, and
@@ -113,6 +113,23 @@ impl<'a> Attempt<'a> {
         self.tree.nodes[id].chosen.as_ref().is_some_and(|chosen| self.market.fits(spec, chosen))
     }
 
+    /// Whether an edge can lead to a package.
+    fn takes(&self, edge: (Id, usize), chosen: &Chosen<'_>) -> bool {
+        let spec = &self.tree.edge(edge).spec;
+        spec.as_ref().is_ok_and(|spec| self.market.fits(spec, chosen)) || self.is_lenient(edge)
+    }
+
+    /// The same for a package in the tree.
+    pub(super) fn links(&self, edge: (Id, usize), id: Id) -> bool {
+        self.tree.nodes[id].chosen.as_ref().is_some_and(|chosen| self.takes(edge, chosen))
+    }
+
+    /// Whether an edge is a peer that may be anything.
+    fn is_lenient(&self, edge: (Id, usize)) -> bool {
+        let lenient = self.tree.nodes[edge.0].chosen.as_ref().is_some_and(|chosen| chosen.lenient);
+        lenient && self.tree.edge(edge).kind.is_peer()
+    }
+
     /// Puts a package into a folder and leads to it whatever finds it from now on.
     pub(super) fn settle(&mut self, folder: Id, name: &'a str, chosen: Chosen<'a>, cause: (Id, usize)) -> Id {
         let above = self.tree.lookup(folder, name);
@@ -122,8 +139,7 @@ impl<'a> Attempt<'a> {
             if !self.tree.is_within(edge.0, folder) {
                 continue;
             }
-            let fits = self.tree.edge(edge).spec.as_ref().is_ok_and(|spec| self.meets(spec, id));
-            if fits {
+            if self.links(edge, id) {
                 self.tree.link(edge, id);
             } else {
                 self.tree.unlink(edge);
@@ -146,9 +162,11 @@ impl<'a> Attempt<'a> {
             let edge = &self.tree.nodes[id].edges[index];
             let (name, kind) = (edge.name, edge.kind);
             let found = self.tree.lookup(id, name);
-            let Ok(spec) = &edge.spec else { continue };
+            if edge.spec.is_err() {
+                continue;
+            }
             match found {
-                Some(found) if self.meets(spec, found) => self.tree.link((id, index), found),
+                Some(found) if self.links((id, index), found) => self.tree.link((id, index), found),
                 Some(_) => {}
                 None if matches!(kind, Kind::Peer | Kind::OptionalPeer) => {
                     self.tree.open_peers.entry(name).or_default().push((id, index));

@@ -15,6 +15,9 @@ pub(super) enum Repair {
     Forbid { folder: String, name: String },
     /// Leave the lock aside for a package: its version no longer goes with the others.
     Unlock(String),
+    /// Take what peers a package, `name@version`, finds: as npm does, which warns
+    /// about those that the project doesn't ask for itself.
+    Lenient(String),
     /// Do without an optional dependency: something it needs can't be had.
     Drop {
         /// `name@version` of whose it is.
@@ -30,6 +33,7 @@ pub(super) struct Repairs {
     pub(super) pins: BTreeMap<String, Vec<String>>,
     pub(super) forbidden: BTreeSet<(String, String)>,
     pub(super) unlocked: BTreeSet<String>,
+    pub(super) lenient: BTreeSet<String>,
     pub(super) dropped: BTreeSet<(String, String)>,
 }
 
@@ -40,6 +44,7 @@ impl Repairs {
             Repair::Pin { name, version } => self.pins.get(name).is_some_and(|pins| pins.contains(version)),
             Repair::Forbid { folder, name } => self.forbidden.contains(&(folder.clone(), name.clone())),
             Repair::Unlock(name) => self.unlocked.contains(name),
+            Repair::Lenient(who) => self.lenient.contains(who),
             Repair::Drop { who, name } => self.dropped.contains(&(who.clone(), name.clone())),
         }
     }
@@ -52,6 +57,9 @@ impl Repairs {
             }
             Repair::Unlock(name) => {
                 self.unlocked.insert(name);
+            }
+            Repair::Lenient(who) => {
+                self.lenient.insert(who);
             }
             Repair::Drop { who, name } => {
                 self.dropped.insert((who, name));

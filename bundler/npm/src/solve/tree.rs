@@ -66,6 +66,8 @@ pub(super) struct Chosen<'a> {
     pub(super) locked: bool,
     /// Made for a system that no browser is.
     pub(super) foreign: bool,
+    /// Whatever it finds of its peers will do.
+    pub(super) lenient: bool,
 }
 
 impl Chosen<'_> {

@@ -97,7 +97,7 @@ struct Tally {
     solved: u32,
     /// Solved again with the lock at hand, to the very same.
     kept: u32,
-    /// Found an optional dependency in another version.
+    /// Found an optional dependency or a peer that nobody asked for in another version.
     loose: u32,
 }
 
@@ -144,5 +144,5 @@ fn everyone_finds_what_they_need() {
     }
     assert!(tally.solved > 1_200, "{tally:?}");
     assert!(tally.kept * 100 > tally.solved * 98, "{tally:?}");
-    assert!(tally.loose * 100 < tally.solved, "{tally:?}");
+    assert!(tally.loose * 12 < tally.solved, "{tally:?}");
 }

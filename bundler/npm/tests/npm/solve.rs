@@ -448,3 +448,22 @@ fn packuments_are_asked_for_level_by_level() {
     let rounds = drive(&registry, &wanted("a:1 b:1"), None).rounds;
     assert_eq!(rounds, [vec!["a", "b"], vec!["c", "d", "e"], vec!["f"]]);
 }
+
+#[test]
+fn peers_that_nobody_asked_for_are_not_insisted_on() {
+    let registry = universe(
+        "
+        helmet@6.0.0 side-effect:1 peer:react:>=16
+        side-effect@1.0.0 peer:react:^16_||_^17_||_^18
+        react@18.3.1
+        react@19.0.0
+        ",
+    );
+    let lock = drive(&registry, &wanted("helmet:6 react:^19"), None).result.expect("npm only warns");
+    expect![[r#"
+        helmet 6.0.0
+        react 19.0.0
+        side-effect 1.0.0
+    "#]]
+    .assert_eq(&layout(&lock));
+}

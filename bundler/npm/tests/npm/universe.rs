@@ -145,9 +145,10 @@ pub fn violations(lock: &Lock, wanted: &BTreeMap<String, String>) -> Vec<String>
     violations_of(lock, wanted, true)
 }
 
-/// The same, those of optional dependencies only if wanted: where one has to be
-/// left out, Node may still find another version, with npm as with us.
-pub fn violations_of(lock: &Lock, wanted: &BTreeMap<String, String>, optional_too: bool) -> Vec<String> {
+/// The same, those that npm lives with only if wanted: an optional dependency that
+/// has to be left out may still be found in another version, and so may the peer of
+/// a package that the project didn't ask for.
+pub fn violations_of(lock: &Lock, wanted: &BTreeMap<String, String>, all: bool) -> Vec<String> {
     let mut out = Vec::new();
     let mut check = |from: &str, name: &str, range: &str, may_miss: bool| {
         let found = lookup(lock, from, name);
@@ -160,10 +161,12 @@ pub fn violations_of(lock: &Lock, wanted: &BTreeMap<String, String>, optional_to
     wanted.iter().for_each(|(name, range)| check("", name, range, false));
     for (path, package) in &lock.packages {
         package.dependencies.iter().for_each(|(name, range)| check(path, name, range, false));
-        if optional_too {
+        if all {
             package.optional_dependencies.iter().for_each(|(name, range)| check(path, name, range, true));
         }
+        let asked_for = path.strip_prefix("node_modules/").is_some_and(|name| wanted.contains_key(name));
         for (name, range) in &package.peer_dependencies {
+            let range = if all || asked_for { range } else { "*" };
             check(path, name, range, package.optional_peers.contains(name));
         }
     }
