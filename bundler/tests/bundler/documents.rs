@@ -45,19 +45,19 @@ fn answered_by_a_worker() {
         PAGE,
         Assets::ByUrl,
         expect![[r#"
-        <!doctype html>
-        <html lang="en">
-          <head><script src="/runtime.js"></script><script>__sg.revision=5</script><script defer src="/__sandglass/chunk/78cedf2bd1194339455fad31df2340da.js"></script>
-            <title>A page</title>
-            <link rel="stylesheet" href="./style.css">
-          </head>
-          <body>
-            <img src="logo.svg" alt="">
+            <!doctype html>
+            <html lang="en">
+              <head><script src="/runtime.js"></script><script>__sg.revision=5</script><script defer src="/__sandglass/chunk/78cedf2bd1194339455fad31df2340da.js"></script>
+                <title>A page</title>
+                <link rel="stylesheet" href="./style.css">
+              </head>
+              <body>
+                <img src="logo.svg" alt="">
     
-            <script src="/classic.js"></script>
-          </body>
-        </html>
-    "#]],
+                <script src="/classic.js"></script>
+              </body>
+            </html>
+        "#]],
     );
 }
 
@@ -67,21 +67,21 @@ fn on_its_own() {
         PAGE,
         Assets::Inline,
         expect![[r#"
-        <!doctype html>
-        <html lang="en">
-          <head><script src="/runtime.js"></script><script>__sg.revision=5</script>
-            <title>A page</title>
-            <style data-sandglass-href="/style.css">body { background: url("./logo.svg") }
-        </style>
-          </head>
-          <body>
-            <img src="data:image/svg+xml;base64,PHN2ZyB4bWxucz0iaHR0cDovL3d3dy53My5vcmcvMjAwMC9zdmciLz4K" alt="">
+            <!doctype html>
+            <html lang="en">
+              <head><script src="/runtime.js"></script><script>__sg.revision=5</script>
+                <title>A page</title>
+                <style data-sandglass-href="/style.css">body { background: url("data:image/svg+xml;base64,PHN2ZyB4bWxucz0iaHR0cDovL3d3dy53My5vcmcvMjAwMC9zdmciLz4K") }
+            </style>
+              </head>
+              <body>
+                <img src="data:image/svg+xml;base64,PHN2ZyB4bWxucz0iaHR0cDovL3d3dy53My5vcmcvMjAwMC9zdmciLz4K" alt="">
     
-            <script>window.classic = true;
-        </script>
-          </body>
-        </html>
-        <script>__sg.d("/index.html.script-0.js",1,["/a.js"],{},function*($m,$0){"use strict";yield;
+                <script>window.classic = true;
+            </script>
+              </body>
+            </html>
+            <script>__sg.d("/index.html.script-0.js",1,["/a.js"],{},function*($m,$0){"use strict";yield;
 
 
 
@@ -90,17 +90,17 @@ fn on_its_own() {
 
 
 
-              ;                          
-              document.title = $0.a;
+                  ;                          
+                  document.title = $0.a;
     
-        });
-        __sg.d("/a.js",1,[],{},function*($m){"use strict";$m.x({a:()=>a});yield;       const a = "<\/script>";
+            });
+            __sg.d("/a.js",1,[],{},function*($m){"use strict";$m.x({a:()=>a});yield;       const a = "<\/script>";
 
-        });
-        __sg.run("/index.html.script-0.js");
+            });
+            __sg.run("/index.html.script-0.js");
 
-        //# sourceURL=/__sandglass/chunk/78cedf2bd1194339455fad31df2340da.js
-        </script>"#]],
+            //# sourceURL=/__sandglass/chunk/78cedf2bd1194339455fad31df2340da.js
+            </script>"#]],
     );
 }
 

@@ -157,10 +157,14 @@ fn an_import_of_a_locked_package_is_a_patch() {
         "/index.js",
         "import React from \"react\";\nimport two from \"deep/parts/two\";\ntwo;",
         expect![[r#"
-        Error :0:0 "deep/parts/two" is imported, but the package deep has no file /node_modules/deep/parts/two.
-        remedy: Correct the path within deep, or choose a version of it that has the file.
-        change: none
-    "#]],
+            Error /index.js:2:17 "deep/parts/two" is imported, but the package deep has no file /node_modules/deep/parts/two.
+              1 | import React from "react";
+            > 2 | import two from "deep/parts/two";
+                |                 ^^^^^^^^^^^^^^^^
+              3 | two;
+            remedy: Correct the path within deep, or choose a version of it that has the file.
+            change: none
+        "#]],
     );
     check_edit(
         "/index.js",
@@ -216,13 +220,29 @@ fn a_tarball_that_cannot_be_had_names_the_package() {
     let outcome = offline.build();
     assert!(matches!(outcome.change, Change::None));
     expect![[r#"
-        Error :0:0 deep@1.0.0 can't be fetched: the registry doesn't answer
+        Error /package.json:1:74 deep@1.0.0 can't be fetched: the registry doesn't answer
+        > 1 | {"dependencies": {"react": "^1.0.0", "react-dom": "^1.0.0", "dual": "*", "deep": "*"}}
+            |                                                                          ^^^^^^
+          2 |
         remedy: Try again when the registry answers.
-        Error :0:0 dual@1.0.0 can't be fetched: the registry doesn't answer
+        Error /index.js:3:22 dual@1.0.0 can't be fetched: the registry doesn't answer
+          1 | import React from "react";
+          2 | import { render } from "react-dom/client";
+        > 3 | import { kind } from "dual";
+            |                      ^^^^^^
+          4 | import part from "deep/parts/one";
+          5 | render(React, kind, part);
         remedy: Try again when the registry answers.
-        Error :0:0 react@1.0.0 can't be fetched: the registry doesn't answer
+        Error /index.js:1:19 react@1.0.0 can't be fetched: the registry doesn't answer
+        > 1 | import React from "react";
+            |                   ^^^^^^^
+          2 | import { render } from "react-dom/client";
+          3 | import { kind } from "dual";
         remedy: Try again when the registry answers.
-        Error :0:0 react-dom@1.0.0 can't be fetched: the registry doesn't answer
+        Error /package.json:1:38 react-dom@1.0.0 can't be fetched: the registry doesn't answer
+        > 1 | {"dependencies": {"react": "^1.0.0", "react-dom": "^1.0.0", "dual": "*", "deep": "*"}}
+            |                                      ^^^^^^^^^^^
+          2 |
         remedy: Try again when the registry answers.
         change: none
     "#]]
