@@ -378,7 +378,7 @@ mod tests {
     use super::*;
     use expect_test::{Expect, expect};
 
-    fn check(source: &str, expected: Expect) {
+    fn check(source: &str, expected: &Expect) {
         let found = scan(source);
         let mut out = String::new();
         for import in &found.imports {
@@ -394,7 +394,7 @@ mod tests {
     fn references() {
         check(
             "@import \"a.css\";\n@import url('b.css') layer(x) print;\n/* url(no.png) */\n.a { background: url( c.png ), url(\"d e.png\"), URL(data:x); content: 'url(no)'; }\n",
-            expect![[r#"
+            &expect![[r#"
                 import a.css []
                 import b.css [layer(x) print]
 

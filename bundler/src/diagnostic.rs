@@ -128,7 +128,7 @@ mod tests {
     use super::Diagnostic;
     use expect_test::{Expect, expect};
 
-    fn check(source: &str, needle: &str, expected: Expect) {
+    fn check(source: &str, needle: &str, expected: &Expect) {
         let start = source.find(needle).expect("needle is in the source") as u32;
         let found = Diagnostic::error("/a.ts", "", "").at(source, start, start + needle.len() as u32);
         expected.assert_eq(&format!("{}:{}\n{}", found.line, found.column, found.code_frame));
@@ -139,7 +139,7 @@ mod tests {
         check(
             "one\ntwo\nlet x = 💥 bad;\nfour",
             "bad",
-            expect![[r#"
+            &expect![[r#"
                 3:12
                   1 | one
                   2 | two

@@ -182,7 +182,7 @@ mod tests {
     use super::*;
     use expect_test::{Expect, expect};
 
-    fn check(source: &str, expected: Expect) {
+    fn check(source: &str, expected: &Expect) {
         let mut out = String::new();
         for tag in tags(source) {
             let raw = tag.raw.map(|(end, _)| &source[tag.end..end]);
@@ -195,7 +195,7 @@ mod tests {
     fn documents() {
         check(
             "<!DOCTYPE html><html lang=en><head><title><b></title><!-- <script> --><link rel=\"stylesheet\" href='/a.css?x&amp;y'></head><body><script type=module src=/m.ts></script><script>if (a<b) '</scr'</SCRIPT ><br/><input disabled>",
-            expect![[r#"
+            &expect![[r#"
                 html [("lang", "en")] None
                 head [] None
                 title [] Some("<b>")

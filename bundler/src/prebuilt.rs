@@ -22,8 +22,8 @@ use crate::link::{self, NoPackages, Packages};
 use crate::load::{Assets, Settings};
 use crate::walk::{Cache, Realm, Walk, Walker};
 
-/// Part of every key: changes when the same inputs give other bytes.
-const FORMAT: &str = concat!("sandglass-chunk-1-", env!("CARGO_PKG_VERSION"));
+/// Part of every key: changes with the code that builds, as the same inputs may then give other bytes.
+const FORMAT: &str = concat!("sandglass-chunk-1-", env!("BUNDLER_SOURCES"));
 
 /// The content address of a chunk.
 ///

@@ -62,10 +62,12 @@ fn value(digits: &mut impl Iterator<Item = u8>) -> Option<i64> {
 mod tests {
     use super::*;
 
+    type Shown = (u32, Option<(u32, u32)>);
+
     #[test]
     fn segments() {
         let lines = decode("AAAA,IAAM;;AACA,gBAAgB");
-        let shown: Vec<Vec<(u32, Option<(u32, u32)>)>> =
+        let shown: Vec<Vec<Shown>> =
             lines.iter().map(|line| line.iter().map(|s| (s.column, s.source)).collect()).collect();
         assert_eq!(
             shown,

@@ -8,7 +8,7 @@
 
 use std::str::FromStr;
 use std::sync::Arc;
-use std::time::{Instant, UNIX_EPOCH};
+use std::time::Instant;
 
 use axum::http::StatusCode;
 use bytes::Bytes;
@@ -79,8 +79,6 @@ struct Shared {
     waiting: Semaphore,
     building: Semaphore,
     shrinking: Semaphore,
-    /// Which server built what is kept.
-    builder: String,
 }
 
 impl Chunks {
@@ -93,7 +91,6 @@ impl Chunks {
             waiting: Semaphore::new(builds + WAITING),
             building: Semaphore::new(builds),
             shrinking: Semaphore::new(1),
-            builder: builder(),
         };
         Self { shared: Arc::new(shared) }
     }
@@ -103,7 +100,7 @@ impl Chunks {
     /// # Errors
     /// When the cache can't be looked into.
     pub async fn find(&self, key: &Key) -> Result<Option<Chunk>, ApiError> {
-        let (cache, place) = (Arc::clone(&self.shared.cache), self.place(key));
+        let (cache, place) = (Arc::clone(&self.shared.cache), key.0.clone());
         let found = tokio::task::spawn_blocking(move || cache.get(KIND, &place)).await;
         let chunk = |packed| Chunk { packed, tag: key.0.clone(), complete: true };
         found
@@ -148,7 +145,7 @@ impl Chunks {
     }
 
     async fn pack(&self, key: &Key, text: Arc<str>, keep: bool, quality: u32) -> Result<Bytes, ApiError> {
-        let (cache, place) = (Arc::clone(&self.shared.cache), self.place(key));
+        let (cache, place) = (Arc::clone(&self.shared.cache), key.0.clone());
         let packing = tokio::task::spawn_blocking(move || {
             let packed = Bytes::from(compress(text.as_bytes(), quality));
             if keep {
@@ -158,18 +155,6 @@ impl Chunks {
         });
         packing.await.map_err(|_| ApiError::internal("packing a chunk broke off"))
     }
-
-    fn place(&self, key: &Key) -> String {
-        format!("{} {}", self.shared.builder, key.0)
-    }
-}
-
-/// Tells this build of the server from others. While the bundler is worked on,
-/// one version gives other bytes from day to day, and the cache outlives them all.
-fn builder() -> String {
-    let data = std::env::current_exe().and_then(std::fs::metadata);
-    let modified = data.as_ref().ok().and_then(|data| data.modified().ok()?.duration_since(UNIX_EPOCH).ok());
-    format!("{}-{}", data.map_or(0, |data| data.len()), modified.map_or(0, |time| time.as_millis()))
 }
 
 /// Hands lock and entries back if the key is theirs: who could name any key

@@ -26,26 +26,26 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Serve a built site, with packages from the registry that npm is configured for
-    #[command(after_help = AFTER_HELP)]
+    #[command(after_long_help = AFTER_HELP)]
     Serve(Serve),
 }
 
 const AFTER_HELP: &str = "\
-Every setting may also stand in the environment (its name is shown above) or in the --config file, \
-in this order of strength: flag, environment, file, default.
-
-The file is TOML, its keys are the flags' names, and its paths start from the file's folder:
+Settings come from flags, then from the environment (its names are shown above),
+then from the --config file, then from the defaults. The file is TOML, its keys
+are the flags' names, and its paths start from the file's folder:
 
     listen-preview = \"127.0.0.1:8081\"
     preview-origin = \"https://{id}.preview.example.net\"
     cache-size = \"10GiB\"
 
-When it is ready, the server prints one line for each site: `app URL` and `preview PATTERN`. \
-It stops on SIGINT or SIGTERM, after the answers it has begun. Logs go to standard error.
+When it is ready, the server prints one line for each site: `app URL` and
+`preview PATTERN`. Logs go to standard error. SIGINT or SIGTERM stop it after
+the answers it has begun; a second signal stops it at once.
 
-User code runs on the preview origin, and each sandbox has a name of its own there. \
-It must never be the app's origin: put a wildcard name before --listen-preview, and let a \
-reverse proxy pass the Host header on unchanged.";
+User code runs on the preview origin, where each sandbox has a name of its own.
+Behind a reverse proxy, send a wildcard name there, keep it apart from the app's
+name, and pass the Host header on unchanged.";
 
 #[derive(Debug, Args)]
 struct Serve {

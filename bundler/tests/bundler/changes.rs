@@ -25,7 +25,7 @@ b { color: red }
 1;
 "#;
 
-fn check(path: &str, text: Option<&str>, expected: Expect) {
+fn check(path: &str, text: Option<&str>, expected: &Expect) {
     let mut driver = mount(APP, Assets::ByUrl);
     assert!(matches!(driver.build().change, Change::Load), "a first build is loaded");
     match text {
@@ -40,63 +40,63 @@ fn edits() {
     check(
         "/value.ts",
         Some("export const value = 2;\n"),
-        expect![[r#"
+        &expect![[r#"
         change: patch ["/value.ts"] removed [] styles []
     "#]],
     );
     check(
         "/main.css",
         Some("a { color: blue }\n"),
-        expect![[r#"
+        &expect![[r#"
         change: patch ["/main.css"] removed [] styles []
     "#]],
     );
     check(
         "/page.css",
         Some("b { color: blue }\n"),
-        expect![[r#"
+        &expect![[r#"
         change: patch [] removed [] styles ["/page.css"]
     "#]],
     );
     check(
         "/logo.svg",
         Some("<svg></svg>\n"),
-        expect![[r#"
+        &expect![[r#"
         change: load
     "#]],
     );
     check(
         "/index.html",
         Some("<script type=module src=/main.ts></script>"),
-        expect![[r#"
+        &expect![[r#"
         change: load
     "#]],
     );
     check(
         "/unused.ts",
         Some("2;\n"),
-        expect![[r#"
+        &expect![[r#"
         change: none
     "#]],
     );
     check(
         "/value.ts",
         Some("export const value = 1;\n"),
-        expect![[r#"
+        &expect![[r#"
         change: none
     "#]],
     );
     check(
         "/main.ts",
         Some("console.log(1);\n"),
-        expect![[r#"
+        &expect![[r#"
         change: patch ["/main.ts"] removed ["/main.css", "/value.ts"] styles []
     "#]],
     );
     check(
         "/value.ts",
         None,
-        expect![[r#"
+        &expect![[r#"
         Error /main.ts:1:23 /main.ts imports "./value", but /value doesn't exist.
         > 1 | import { value } from "./value";
             |                       ^^^^^^^^^
@@ -113,7 +113,7 @@ fn a_new_import_brings_its_module() {
     check(
         "/value.ts",
         Some("import \"./unused\";\nexport const value = 1;\n"),
-        expect![[r#"
+        &expect![[r#"
         change: patch ["/unused.ts", "/value.ts"] removed [] styles []
     "#]],
     );

@@ -5,7 +5,7 @@ use expect_test::{Expect, expect};
 
 use crate::harness::{mount, shown};
 
-fn check(fixture: &str, expected: Expect) {
+fn check(fixture: &str, expected: &Expect) {
     let mut driver = mount(fixture, Assets::ByUrl);
     expected.assert_eq(&shown(&driver.build()));
 }
@@ -14,7 +14,7 @@ fn check(fixture: &str, expected: Expect) {
 fn nothing_to_start_with() {
     check(
         "# /readme.md\nHello\n",
-        expect![[r#"
+        &expect![[r#"
         Error :0:0 The project has no /index.html and no module to start with.
         remedy: Add /index.html or /src/main.tsx.
         change: none
@@ -26,7 +26,7 @@ fn nothing_to_start_with() {
 fn syntax_error() {
     check(
         "# /index.ts\nconst a: number = ;\n",
-        expect![[r#"
+        &expect![[r#"
         Error /index.ts:1:19 Expression expected.
         > 1 | const a: number = ;
             |                   ^
@@ -40,7 +40,7 @@ fn syntax_error() {
 fn missing_file_with_a_near_name() {
     check(
         "# /index.ts\nimport { a } from \"./Util\";\na();\n# /util.ts\nexport const a = 1;\n",
-        expect![[r#"
+        &expect![[r#"
         Error /index.ts:1:19 /index.ts imports "./Util", but /Util doesn't exist.
         > 1 | import { a } from "./Util";
             |                   ^^^^^^^^
@@ -56,7 +56,7 @@ fn missing_file_with_a_near_name() {
 fn missing_package() {
     check(
         "# /index.ts\nimport \"left-pad\";\n",
-        expect![[r#"
+        &expect![[r#"
         Error /index.ts:1:8 /index.ts imports "left-pad", but the npm package left-pad is not in the dependencies.
         > 1 | import "left-pad";
             |        ^^^^^^^^^^
@@ -71,7 +71,7 @@ fn missing_package() {
 fn missing_export() {
     check(
         "# /index.ts\nimport { helo } from \"./a\";\nhelo();\n# /a.ts\nexport const hello = 1;\n",
-        expect![[r#"
+        &expect![[r#"
         Error /index.ts:1:10 "./a" doesn't export helo.
         > 1 | import { helo } from "./a";
             |          ^^^^
@@ -87,7 +87,7 @@ fn missing_export() {
 fn missing_script_of_the_document() {
     check(
         "# /index.html\n<script type=module src=/main.ts></script>\n",
-        expect![[r#"
+        &expect![[r#"
         Error /index.html:1:1 /index.html loads /main.ts, which doesn't exist.
         > 1 | <script type=module src=/main.ts></script>
             | ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
@@ -102,7 +102,7 @@ fn missing_script_of_the_document() {
 fn package_that_does_not_exist() {
     check(
         "# /package.json\n{\"dependencies\": {\"no-such-package\": \"^1.0.0\"}}\n# /index.ts\nimport \"no-such-package\";\n",
-        expect![[r#"
+        &expect![[r#"
             Error /package.json:1:19 There is no package no-such-package in the registry.
             > 1 | {"dependencies": {"no-such-package": "^1.0.0"}}
                 |                   ^^^^^^^^^^^^^^^^^
@@ -117,7 +117,7 @@ fn package_that_does_not_exist() {
 fn version_that_cannot_be_solved() {
     check(
         "# /package.json\n{\"dependencies\": {\"a\": \"^2.0.0\"}}\n# /index.ts\nimport \"a\";\n# a@1.0.0/index.js\n",
-        expect![[r#"
+        &expect![[r#"
             Error /package.json:1:19 No version of a is in the range "^2.0.0"; the latest is 1.0.0.
             > 1 | {"dependencies": {"a": "^2.0.0"}}
                 |                   ^^^
@@ -132,7 +132,7 @@ fn version_that_cannot_be_solved() {
 fn broken_package_json() {
     check(
         "# /package.json\n{\"dependencies\": {\"a\" \"1\"}}\n# /index.ts\n1;\n",
-        expect![[r#"
+        &expect![[r#"
         Error /package.json:1:23 package.json isn't valid JSON: expected `:`.
         > 1 | {"dependencies": {"a" "1"}}
             |                       ^
@@ -146,7 +146,7 @@ fn broken_package_json() {
 fn broken_json_import() {
     check(
         "# /index.ts\nimport data from \"./a.json\";\ndata;\n# /a.json\n{\"a\": 1,}\n",
-        expect![[r#"
+        &expect![[r#"
         Error /a.json:1:9 /a.json isn't valid JSON: key must be a string.
         > 1 | {"a": 1,}
             |         ^
@@ -160,7 +160,7 @@ fn broken_json_import() {
 fn missing_style_import() {
     check(
         "# /index.ts\nimport \"./a.css\";\n# /a.css\n@import \"./b.css\";\n",
-        expect![[r#"
+        &expect![[r#"
         Error /a.css:1:1 /a.css imports "./b.css", which doesn't exist.
         > 1 | @import "./b.css";
             | ^^^^^^^^^^^^^^^^^^
@@ -175,7 +175,7 @@ fn missing_style_import() {
 fn cyclic_imports_are_no_error() {
     check(
         "# /index.ts\nimport \"./a\";\n# /a.ts\nimport \"./b\";\n# /b.ts\nimport \"./a\";\n",
-        expect![[r#"
+        &expect![[r#"
         change: load
     "#]],
     );
@@ -185,7 +185,7 @@ fn cyclic_imports_are_no_error() {
 fn node_builtin() {
     check(
         "# /index.ts\nimport fs from \"node:fs\";\nfs.readFileSync(\"/\");\n",
-        expect![[r#"
+        &expect![[r#"
         Error /index.ts:1:16 /index.ts imports "node:fs", but fs is a module of Node.js that browsers don't have.
         > 1 | import fs from "node:fs";
             |                ^^^^^^^^^

@@ -5,7 +5,7 @@ use expect_test::{Expect, expect};
 
 use crate::harness::mount;
 
-fn check(fixture: &str, assets: Assets, expected: Expect) {
+fn check(fixture: &str, assets: Assets, expected: &Expect) {
     let mut driver = mount(fixture, assets);
     let outcome = driver.build();
     assert!(outcome.diagnostics.is_empty(), "{:?}", outcome.diagnostics);
@@ -44,7 +44,7 @@ fn answered_by_a_worker() {
     check(
         PAGE,
         Assets::ByUrl,
-        expect![[r#"
+        &expect![[r#"
             <!doctype html>
             <html lang="en">
               <head><script src="/runtime.js"></script><script>__sg.revision=5</script><script defer src="/__sandglass/chunk/78cedf2bd1194339455fad31df2340da.js"></script>
@@ -66,7 +66,7 @@ fn on_its_own() {
     check(
         PAGE,
         Assets::Inline,
-        expect![[r#"
+        &expect![[r#"
             <!doctype html>
             <html lang="en">
               <head><script src="/runtime.js"></script><script>__sg.revision=5</script>
@@ -109,7 +109,7 @@ fn made_for_a_module() {
     check(
         "# /src/main.tsx\ndocument.body.append(\"x\");\n",
         Assets::ByUrl,
-        expect![[r#"
+        &expect![[r#"
         <!doctype html>
         <html><head><script src="/runtime.js"></script><script>__sg.revision=1</script><script defer src="/__sandglass/chunk/30e3db307422bb07bfee4012bde7ca25.js"></script><meta charset="utf-8"></head><body><div id="root"></div><div id="app"></div></body></html>
     "#]],

@@ -120,7 +120,7 @@ impl Registry {
             manifest["dist"] = json!({ "integrity": integrity(&tarball) });
             versions.insert(version.clone(), manifest);
         }
-        let latest = versions.keys().last()?.clone();
+        let latest = versions.keys().next_back()?.clone();
         let packument = json!({"name": name, "dist-tags": {"latest": latest}, "versions": versions});
         Some(packument.to_string().into_bytes())
     }

@@ -144,7 +144,7 @@ fn a_server_builds_the_same_bytes() {
     assert_eq!(text.as_deref(), Ok(chunk(&driver).as_str()));
 }
 
-fn check_edit(path: &str, text: &str, expected: Expect) {
+fn check_edit(path: &str, text: &str, expected: &Expect) {
     let mut driver = mount(APP, Assets::ByUrl);
     driver.build();
     driver.write(path, text);
@@ -156,7 +156,7 @@ fn an_import_of_a_locked_package_is_a_patch() {
     check_edit(
         "/index.js",
         "import React from \"react\";\nimport two from \"deep/parts/two\";\ntwo;",
-        expect![[r#"
+        &expect![[r#"
             Error /index.js:2:17 "deep/parts/two" is imported, but the package deep has no file /node_modules/deep/parts/two.
               1 | import React from "react";
             > 2 | import two from "deep/parts/two";
@@ -169,7 +169,7 @@ fn an_import_of_a_locked_package_is_a_patch() {
     check_edit(
         "/index.js",
         "import { render } from \"react-dom/client\";\nrender();",
-        expect![[r#"
+        &expect![[r#"
         change: patch ["/index.js"] removed [] styles []
     "#]],
     );

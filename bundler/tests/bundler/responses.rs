@@ -20,7 +20,7 @@ throw new Error(String(two));
 a { color: red }
 "#;
 
-fn check(address: &str, expected: Expect) {
+fn check(address: &str, expected: &Expect) {
     let mut driver = mount(APP, Assets::ByUrl);
     driver.build();
     let (path, query) = address.split_once('?').unwrap_or((address, ""));
@@ -36,14 +36,14 @@ fn check(address: &str, expected: Expect) {
 fn addresses() {
     check(
         "/data.json",
-        expect![[r#"
+        &expect![[r#"
         200 application/json; charset=utf-8
         {"a": 1}
     "#]],
     );
     check(
         "/style.css",
-        expect![[r#"
+        &expect![[r#"
         200 text/css; charset=utf-8
         a { color: red }
 
@@ -52,7 +52,7 @@ fn addresses() {
     );
     check(
         "/src/main.ts",
-        expect![[r#"
+        &expect![[r#"
         200 text/javascript; charset=utf-8
         const n = await __sg.run("/src/main.ts");
         export default n.default;
@@ -62,14 +62,14 @@ fn addresses() {
     );
     check(
         "/missing.png",
-        expect![[r#"
+        &expect![[r#"
         404 text/plain; charset=utf-8
         /missing.png is not a file of this project.
     "#]],
     );
     check(
         "/__sandglass/chunk/0.js",
-        expect![[r#"
+        &expect![[r#"
         404 text/plain; charset=utf-8
         /__sandglass/chunk/0.js is not a file of this project.
     "#]],

@@ -9,7 +9,8 @@ use crate::registry::Behaviour;
 /// What a preview gets for `left` when the registry behaves so at `path`.
 async fn check(path: &str, behaviour: Behaviour, ask: &str, expected: Expect) {
     let fixture = Fixture::with(|settings| {
-        settings.read_timeout = Some("300ms".to_owned());
+        // Long enough for what does not hang, also on a busy machine.
+        settings.read_timeout = Some("2s".to_owned());
         settings.max_packument = Some("100KB".to_owned());
         settings.max_tarball = Some("100KB".to_owned());
     })
