@@ -14,7 +14,7 @@ use crate::project::{RuntimeScripts, Script};
 /// Where a project starts if it doesn't say.
 const DOCUMENT: &str = "/index.html";
 /// Modules that a project without a document may start with.
-const MODULES: [&str; 10] = [
+const MODULES: [&str; 12] = [
     "/src/main.tsx",
     "/src/main.ts",
     "/src/main.jsx",
@@ -23,7 +23,9 @@ const MODULES: [&str; 10] = [
     "/src/index.ts",
     "/src/index.jsx",
     "/src/index.js",
+    "/index.tsx",
     "/index.ts",
+    "/index.jsx",
     "/index.js",
 ];
 

@@ -123,6 +123,22 @@ impl Chunks {
         flight.await.unwrap_or_else(|| Err(ApiError::internal("the build broke off")))
     }
 
+    /// The text of the chunk of these entries, built now and kept nowhere.
+    ///
+    /// # Errors
+    /// Also if a package can't be had.
+    pub async fn text(&self, lock: String, entries: Vec<String>) -> Result<Arc<str>, ApiError> {
+        let Built { text, complete } = build::run(self.shared.npm.clone(), lock, entries).await?;
+        match complete {
+            true => Ok(text),
+            false => Err(ApiError::new(
+                StatusCode::BAD_GATEWAY,
+                "A package can't be had.",
+                "Try again with a registry in reach.",
+            )),
+        }
+    }
+
     async fn build_now(&self, key: Key, lock: String, entries: Vec<String>) -> Result<Chunk, ApiError> {
         let _waiting = self.shared.waiting.try_acquire().map_err(busy)?;
         let _building = self.shared.building.acquire().await;

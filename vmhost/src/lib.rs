@@ -14,6 +14,7 @@ pub mod config;
 mod error;
 mod npm;
 mod origins;
+pub mod prebuild;
 mod router;
 mod routes;
 pub mod server;

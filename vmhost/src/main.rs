@@ -28,6 +28,12 @@ enum Command {
     /// Serve a built site, with packages from the registry that npm is configured for
     #[command(after_long_help = AFTER_HELP)]
     Serve(Serve),
+    /// Build the packages of projects ahead, for a site of static files
+    ///
+    /// Writes KEY.js for each project that imports packages. Served as
+    /// /__sandglass/npm/prebuilt/KEY.js on the preview origin, they spare every
+    /// visitor the same work, and a site with them needs no server of ours.
+    Prebuild(Prebuild),
 }
 
 const AFTER_HELP: &str = "\
@@ -56,9 +62,24 @@ struct Serve {
     settings: Settings,
 }
 
+#[derive(Debug, Args)]
+struct Prebuild {
+    /// Where the chunks go
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    #[command(flatten)]
+    settings: Settings,
+    /// Projects as JSON: {"files": {"/path": text}, "lock": text of package-lock.json}
+    #[arg(required = true, value_name = "FILE")]
+    projects: Vec<PathBuf>,
+}
+
 fn main() -> ExitCode {
-    let Cli { command: Command::Serve(serve) } = Cli::parse();
-    match start(serve) {
+    let done = match Cli::parse().command {
+        Command::Serve(serve) => start(serve),
+        Command::Prebuild(prebuild) => build_ahead(prebuild),
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let _ = writeln!(std::io::stderr(), "sandglass: {error:#}");
@@ -76,6 +97,14 @@ fn start(serve: Serve) -> anyhow::Result<()> {
     // A build or a fetch that nobody waits for any more must not hold up the end.
     runtime.shutdown_timeout(BACKGROUND);
     served
+}
+
+fn build_ahead(Prebuild { out, settings, projects }: Prebuild) -> anyhow::Result<()> {
+    start_log(settings.log_format.unwrap_or_default());
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("can't start threads")?;
+    let written = runtime.block_on(vmhost::prebuild::run(settings, &out, &projects))?;
+    announce(&written.iter().map(|path| format!("{}\n", path.display())).collect::<String>());
+    Ok(())
 }
 
 async fn serve_until_told(settings: Settings) -> anyhow::Result<()> {

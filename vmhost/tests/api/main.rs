@@ -7,6 +7,7 @@ mod chunks;
 mod client;
 mod fixture;
 mod packages;
+mod prebuild;
 mod process;
 mod registry;
 mod sites;
