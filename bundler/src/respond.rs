@@ -111,10 +111,11 @@ impl Project {
         if !media::content_type(load::split_id(id).0).starts_with("text/javascript") {
             return None;
         }
-        let mut text = format!("const n = await __sg.run({});\nexport default n.default;\n", quote(id));
+        // A name that no export has.
+        let mut text = format!("const $sg = await __sg.run({});\nexport default $sg.default;\n", quote(id));
         for name in build.exported(id) {
             if name != "default" && bundler_transform::is_identifier(&name) {
-                text.push_str(&format!("export const {name} = n.{name};\n"));
+                text.push_str(&format!("export const {name} = $sg.{name};\n"));
             }
         }
         Some(Response::text(200, SCRIPT, text))

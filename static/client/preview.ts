@@ -71,6 +71,7 @@ export class Preview {
   #flush: Promise<number> | undefined;
   #running = false;
   #droppedBefore = 0;
+  #reopened = 0;
 
   /** Use [`connect`]. */
   constructor(link: Link, private readonly options: ConnectOptions) {
@@ -261,7 +262,10 @@ export class Preview {
     const iframe = createFrame(this.#link.iframe.title);
     this.#place(iframe);
     try {
-      this.#link = await open(iframe, frameOptions(this.options, this.#ending.signal));
+      // The loop that was cut off from us may go on in the old origin's process, and
+    // that process would run a new frame of the same origin: so it gets another one.
+    const id = `${this.options.id}-r${++this.#reopened}`;
+    this.#link = await open(iframe, frameOptions({ ...this.options, id }, this.#ending.signal));
     } catch (error) {
       iframe.remove();
       throw error;

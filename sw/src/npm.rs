@@ -110,6 +110,10 @@ async fn body(response: &Response) -> Result<Vec<u8>, String> {
 /// The cache, where the browser lets this origin have one.
 async fn cache() -> Option<Cache> {
     let caches = scope().caches().ok()?;
+    // Pages that came over plain HTTP have none; the binding's type doesn't know.
+    if JsValue::from(&caches).is_undefined() {
+        return None;
+    }
     JsFuture::from(caches.open(CACHE)).await.ok().map(Cache::from)
 }
 

@@ -79,10 +79,14 @@ pub(crate) fn messages(outcome: Outcome) -> Vec<JsValue> {
     if let Some(lock) = outcome.lock {
         out.push(to_js(&PreviewMessage::Lock { lock }));
     }
+    let failed = outcome.diagnostics.iter().any(|found| found.severity == Severity::Error);
     let diagnostics = outcome.diagnostics.into_iter().map(diagnostic).collect();
     out.push(to_js(&PreviewMessage::Diagnostics { revision: outcome.revision, diagnostics }));
     match outcome.change {
-        Change::None => {}
+        // The last good page stays, and with it its revision.
+        Change::None if failed => {}
+        // The page shows this revision as it is; the next patch starts from it.
+        Change::None => out.push(to_js(&BuildMessage { revision: outcome.revision, load: false, patch: None })),
         Change::Load => out.push(to_js(&BuildMessage { revision: outcome.revision, load: true, patch: None })),
         Change::Patch(patch) => {
             let styles = patch.styles.into_iter().map(|(path, text)| StyleMessage { path, text }).collect();

@@ -54,10 +54,10 @@ fn addresses() {
         "/src/main.ts",
         &expect![[r#"
         200 text/javascript; charset=utf-8
-        const n = await __sg.run("/src/main.ts");
-        export default n.default;
-        export const one = n.one;
-        export const two = n.two;
+        const $sg = await __sg.run("/src/main.ts");
+        export default $sg.default;
+        export const one = $sg.one;
+        export const two = $sg.two;
     "#]],
     );
     check(
