@@ -12,7 +12,7 @@ function check(base: string, text: string, expected: string): void {
 test("scripts name their chunks", () => {
   check("/sandglass-playground.js", 'import"./assets/a-1.js";import("./assets/ui-2B.js").then(x)', "/assets/a-1.js /assets/ui-2B.js");
   check("/assets/ui-2B.js", 'import{a}from"./chunk-3.js";import("./editor-4.js")', "/assets/chunk-3.js /assets/editor-4.js");
-  check("/assets/web-1.js", 'start({module_or_path:"/assets/web-2.wasm"})', "/assets/web-2.wasm");
+  check("/assets/web-1.js", 'start({module_or_path:"/assets/web-2.wasm"});new URL("./web_bg.js")', "/assets/web-2.wasm");
 });
 
 test("pages name scripts and other pages", () => {

@@ -10,7 +10,8 @@ const IN_SCRIPT = /["'`](\.{0,2}\/[\w./-]+)["'`]/g;
 // Pages hold the code of examples, whose imports are none of ours.
 const IN_PAGE = /\b(?:href|src|project|lock)="(\.{0,2}\/[\w./-]+)"/g;
 // The folders of the site; anything else in quotes is a path of some example.
-const OURS = /^\/(?:[\w.-]+\.(?:js|css|svg|png|ico)|(?:assets|examples|templates)\/[\w.-]+\.[a-z0-9]+)$/;
+// Assets have a hash in their name: wasm's glue also names a file by the name it had before.
+const OURS = /^\/(?:[\w.-]+\.(?:js|css|svg|png|ico)|assets\/[\w.-]+-\w+\.[a-z0-9]+|(?:examples|templates)\/[\w.-]+\.[a-z0-9]+)$/;
 
 /** Absolute URLs of the same origin that `text`, which lies at `base`, names. */
 export function links(text: string, base: string, kind: "page" | "script"): string[] {
