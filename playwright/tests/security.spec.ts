@@ -58,7 +58,7 @@ test("a page with another nonce can't connect to a preview", async ({ page, docs
 <iframe src="${boot}#0123456789abcdef0123456789abcdef"></iframe>
 <script>
 addEventListener("message", ({ data }) => {
-  heard.textContent = data.type;
+  heard.textContent = data.busy ? "busy" : data.type;
   for (const nonce of ["ffffffffffffffffffffffffffffffff", "", undefined]) offer({ sandglass: 1, type: "connect", nonce });
   offer({ sandglass: 2, type: "connect", nonce: data.nonce });
   offer({ type: "connect", nonce: data.nonce });
