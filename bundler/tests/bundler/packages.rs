@@ -224,7 +224,7 @@ fn a_tarball_that_cannot_be_had_names_the_package() {
         > 1 | {"dependencies": {"react": "^1.0.0", "react-dom": "^1.0.0", "dual": "*", "deep": "*"}}
             |                                                                          ^^^^^^
           2 |
-        remedy: Try again when the registry answers.
+        remedy: Try again; if it stays so, the registry or the lock is to blame.
         Error /index.js:3:22 dual@1.0.0 can't be fetched: the registry doesn't answer
           1 | import React from "react";
           2 | import { render } from "react-dom/client";
@@ -232,18 +232,18 @@ fn a_tarball_that_cannot_be_had_names_the_package() {
             |                      ^^^^^^
           4 | import part from "deep/parts/one";
           5 | render(React, kind, part);
-        remedy: Try again when the registry answers.
+        remedy: Try again; if it stays so, the registry or the lock is to blame.
         Error /index.js:1:19 react@1.0.0 can't be fetched: the registry doesn't answer
         > 1 | import React from "react";
             |                   ^^^^^^^
           2 | import { render } from "react-dom/client";
           3 | import { kind } from "dual";
-        remedy: Try again when the registry answers.
+        remedy: Try again; if it stays so, the registry or the lock is to blame.
         Error /package.json:1:38 react-dom@1.0.0 can't be fetched: the registry doesn't answer
         > 1 | {"dependencies": {"react": "^1.0.0", "react-dom": "^1.0.0", "dual": "*", "deep": "*"}}
             |                                      ^^^^^^^^^^^
           2 |
-        remedy: Try again when the registry answers.
+        remedy: Try again; if it stays so, the registry or the lock is to blame.
         change: none
     "#]]
     .assert_eq(&shown(&outcome));
