@@ -1,7 +1,7 @@
 //! All automation of the repository: `cargo xtask help`.
 //!
-//! One file a command (`start`, `setup`, `build`, `test`, `bench`, `dist`,
-//! `doctor`); the others are what commands are made of. Nothing here is done
+//! One file a command (`start`, `setup`, `build`, `test`, `bench`, `corpus`,
+//! `dist`, `doctor`); the others are what commands are made of. Nothing here is done
 //! twice: each slow step has a stamp, see `steps`.
 
 #![allow(clippy::print_stdout, reason = "talking to the person at the terminal is what this program is for")]
@@ -10,6 +10,7 @@ mod bench;
 mod build;
 mod chromium;
 mod compress;
+mod corpus;
 mod count;
 mod dist;
 mod doctor;
@@ -54,6 +55,7 @@ enum Command {
     Build(build::Build),
     Test(test::Test),
     Bench(bench::Bench),
+    Corpus(corpus::Corpus),
     Dist(dist::Dist),
     Doctor(doctor::Doctor),
 }
@@ -77,6 +79,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Build(build) => build.run(&repo),
         Command::Test(test) => test.run(&repo),
         Command::Bench(bench) => bench.run(&repo),
+        Command::Corpus(corpus) => corpus.run(&repo),
         Command::Dist(dist) => dist.run(&repo),
         Command::Doctor(doctor) => Ok(doctor.run(&repo)),
     }
