@@ -137,7 +137,10 @@ impl Prebuilder {
         let shown = format!("{}@{}", package.name, package.version);
         let unpacked = tarball
             .map_err(|error| {
-                (format!("{shown} can't be fetched: {error}"), "Try again; if it stays so, the registry or the lock is to blame.".to_owned())
+                (
+                    format!("{shown} can't be fetched: {error}"),
+                    "Try again; if it stays so, the registry or the lock is to blame.".to_owned(),
+                )
             })
             .and_then(|bytes| {
                 let broken =
