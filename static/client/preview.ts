@@ -263,9 +263,9 @@ export class Preview {
     this.#place(iframe);
     try {
       // The loop that was cut off from us may go on in the old origin's process, and
-    // that process would run a new frame of the same origin: so it gets another one.
-    const id = `${this.options.id}-r${++this.#reopened}`;
-    this.#link = await open(iframe, frameOptions({ ...this.options, id }, this.#ending.signal));
+      // that process would run a new frame of the same origin: so it gets another one.
+      const id = `${this.options.id}-r${++this.#reopened}`;
+      this.#link = await open(iframe, frameOptions({ ...this.options, id }, this.#ending.signal));
     } catch (error) {
       iframe.remove();
       throw error;
