@@ -1,0 +1,1 @@
+//! How a VM's process is configured and told what to do.

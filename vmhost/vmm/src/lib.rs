@@ -1,0 +1,1 @@
+//! A microVM on KVM.
