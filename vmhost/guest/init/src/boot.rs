@@ -17,33 +17,30 @@ const MARK: (u16, u8) = (0x3f0, 123);
 /// Open files that PID 1 allows itself.
 const FILE_LIMIT: u64 = 1 << 16;
 
-/// File systems in the order of their mounting: source and type, place.
+/// File systems in the order of their mounting: type and place. `/proc` is mounted before them.
 const MOUNTS: [(&str, &str); 4] =
     [("devtmpfs", "/dev"), ("sysfs", "/sys"), ("tmpfs", "/tmp"), ("cgroup2", "/sys/fs/cgroup")];
 
 /// Runs as PID 1 and never returns, as the kernel panics when PID 1 ends.
 pub fn run() -> ! {
     let up_us = clock::monotonic_us();
-    // The mark comes before the first line, which costs far more than the rest of this, and only
-    // the command line tells whether it's wanted.
     let proc = mount("proc", "/proc");
     let settings = Settings::parse(&fs::read_to_string("/proc/cmdline").unwrap_or_default());
-    let mark = if settings.mark_port { ports::write(MARK.0, MARK.1) } else { Ok(()) };
+    // Before the first line, which costs far more exits than all of this.
+    let mark = if settings.mark_port { mark() } else { Ok(()) };
     let has_console = process::is_open(1);
     let up = format!("up at {up_us} us");
     if has_console {
         console::say(&up);
     }
-    complain("proc", proc);
-    for (kind, place) in MOUNTS {
-        complain(kind, mount(kind, place));
-    }
+    let mounts = MOUNTS.map(|(kind, place)| (kind, mount(kind, place)));
     if !has_console && open_console().is_ok() {
         console::say(&up);
     }
-    if mark.is_err() {
-        // Without the instruction it takes /dev/port, which is there only now.
-        complain("mark", ports::write(MARK.0, MARK.1));
+    complain("proc", proc);
+    complain("mark", mark);
+    for (kind, mounted) in mounts {
+        complain(kind, mounted);
     }
     complain("file limit", process::raise_file_limit(FILE_LIMIT));
     complain("loopback", loopback());
@@ -79,11 +76,20 @@ fn serve(settings: &Settings) {
     console::say("serving");
 }
 
+/// Tells the VMM that init runs.
+fn mark() -> io::Result<()> {
+    ports::write(MARK.0, MARK.1).or_else(|_| {
+        // A kernel that grants no ports to programs may still have /dev/port.
+        mount("devtmpfs", "/dev")?;
+        ports::write(MARK.0, MARK.1)
+    })
+}
+
 fn mount(kind: &str, place: &str) -> io::Result<()> {
     // A read-only root has these folders or lacks them for good; the mount tells.
     let _ = fs::create_dir_all(place);
     match kernel::mount(kind, place, kind, false) {
-        // The kernel mounts devtmpfs itself when the root is a disk.
+        // The kernel mounts devtmpfs itself when the root is a disk, and the mark may have, too.
         Err(error) if error.raw_os_error() == Some(libc::EBUSY) => Ok(()),
         result => result,
     }

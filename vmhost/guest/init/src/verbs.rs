@@ -91,7 +91,7 @@ const VERBS: &[Verb] = &[
     Verb { name: "blk-read-bench", usage: "DEV BYTES BS DEPTH [random]", run: Work(block_bench::read) },
     Verb { name: "blk-write-bench", usage: "DEV BYTES BS DEPTH [random]", run: Work(block_bench::write) },
 
-    Verb { name: "vsock-connect", usage: "PORT BYTES SEED", run: Work(vsock::connect) },
+    Verb { name: "vsock-connect", usage: "PORT BYTES SEED [CID]", run: Work(vsock::connect) },
     Verb { name: "vsock-many", usage: "PORT CONNS BYTES", run: Work(vsock::many) },
 
     Verb { name: "link", usage: "IFACE", run: Work(net::link) },

@@ -6,7 +6,7 @@ use super::{Args, Failure, Step as _};
 use crate::Guest;
 use crate::pattern::Pattern;
 use crate::stream::round_trip;
-use crate::sys::clock;
+use crate::sys::{self, clock};
 
 /// Most connections at once: each takes two threads and a buffer on both sides.
 const CONNECTION_LIMIT: u64 = 1024;
@@ -15,8 +15,17 @@ pub(super) fn connect(guest: &Arc<Guest>, mut args: Args<'_>) -> Result<String, 
     let port = args.number_to("PORT", u32::MAX.into())? as u32;
     let bytes = args.number("BYTES")?;
     let pattern = Pattern::new(args.number("SEED")?);
+    let context = match args.count() {
+        0 => None,
+        _ => Some(args.number_to("CID", u32::MAX.into())? as u32),
+    };
     let start = clock::monotonic_us();
-    let stream = guest.host.connect(port).step(format!("connect to port {port}"))?;
+    let stream = match context {
+        // Context 1 is the guest itself, which tells its own troubles from those of the device.
+        Some(context) => sys::vsock::connect(context, port),
+        None => guest.host.connect(port),
+    };
+    let stream = stream.step(format!("connect to port {port}"))?;
     round_trip(stream, bytes, pattern).map_err(Failure::Wrong)?;
     Ok(format!("bytes={bytes} us={}", clock::monotonic_us() - start))
 }
