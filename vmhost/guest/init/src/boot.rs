@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::cmdline::Settings;
 use crate::guest::{Guest, HostSide};
 use crate::sys::{clock, kernel, netdev, ports, process};
-use crate::{console, server, verbs};
+use crate::{console, generation, server, verbs};
 
 /// The port and value that mean "init runs" to a VMM that watches for it.
 const MARK: (u16, u8) = (0x3f0, 123);
@@ -64,10 +64,11 @@ fn serve(settings: &Settings) {
     match server::serve_vsock(&guest) {
         Ok(()) => {
             let guest = Arc::clone(&guest);
-            complain("announce", server::spawn("announce", move || server::announce(&guest)));
+            complain("announce", server::spawn("announce", move || drop(server::announce(&guest))));
         }
         Err(error) => console::say(&format!("vsock: error {error}")),
     }
+    complain("kernel log", generation::watch(&guest));
     if settings.serial {
         // Typed requests would come back between replies. An input that isn't a terminal has no echo.
         let _ = process::no_echo(0);

@@ -3,6 +3,7 @@
 use std::io;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::sys;
@@ -13,8 +14,8 @@ use crate::verbs::{Churn, Filled};
 pub struct Guest {
     /// How the host is reached.
     pub(crate) host: HostSide,
-    /// Whether this is PID 1 of a guest. If not, verbs that change the machine are refused.
-    pub(crate) is_init: bool,
+    /// How often this guest became another one, see [`crate::generation`].
+    pub(crate) generation: AtomicU64,
     filled: Mutex<Option<Filled>>,
     churn: Mutex<Option<Churn>>,
 }
@@ -51,7 +52,13 @@ pub(crate) fn port_path(path: &std::path::Path, port: u32) -> PathBuf {
 impl Guest {
     /// A guest with nothing in memory yet.
     pub fn new(host: HostSide) -> Self {
-        Self { host, is_init: std::process::id() == 1, filled: Mutex::new(None), churn: Mutex::new(None) }
+        Self { host, generation: AtomicU64::new(0), filled: Mutex::new(None), churn: Mutex::new(None) }
+    }
+
+    /// Whether the machine is ours to change: this process is PID 1 of a guest, not of a container
+    /// nor an ordinary one.
+    pub(crate) fn is_init(&self) -> bool {
+        self.host == HostSide::Vsock
     }
 
     pub(crate) fn filled(&self) -> MutexGuard<'_, Option<Filled>> {

@@ -36,6 +36,7 @@ pub mod boot;
 mod cmdline;
 mod console;
 mod escape;
+mod generation;
 mod guest;
 pub mod pattern;
 pub mod server;

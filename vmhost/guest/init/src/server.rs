@@ -4,6 +4,7 @@ use std::io::{self, BufRead, BufReader, Read as _, Write as _};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
 
@@ -58,13 +59,17 @@ pub fn serve_unix(path: &Path) -> io::Result<()> {
     }
     // Last, so that whoever sees this socket finds the others too.
     let listener = UnixListener::bind(path)?;
+    let _ = announce(&guest);
     accept_forever(&guest, || Ok(listener.accept()?.0), requests)
 }
 
-/// Tells the host once that this guest serves. A host that doesn't listen doesn't want to know.
-pub(crate) fn announce(guest: &Guest) {
-    let line = format!("ready {} {}\n", verbs::generation(), verbs::boot_id());
-    let _ = guest.host.connect(READY).and_then(|mut stream| stream.write_all(line.as_bytes()));
+/// Tells the host that this guest serves.
+///
+/// # Errors
+/// If the host doesn't listen, which means that it doesn't want to know.
+pub(crate) fn announce(guest: &Guest) -> io::Result<()> {
+    let line = format!("ready {} {}\n", guest.generation.load(Ordering::Relaxed), verbs::boot_id());
+    guest.host.connect(READY)?.write_all(line.as_bytes())
 }
 
 /// Serves the line protocol on the console. Returns when its input ends.

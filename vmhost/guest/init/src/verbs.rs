@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 pub(crate) use args::{Args, Failure, Step};
 pub(crate) use churn::Churn;
-pub(crate) use kernel::{boot_id, generation};
+pub(crate) use kernel::boot_id;
 pub(crate) use memory::Filled;
 pub(crate) use power::End;
 
@@ -59,7 +59,7 @@ const VERBS: &[Verb] = &[
     Verb { name: "ping", usage: "", run: Work(|_, _| Ok("pong".to_owned())) },
     Verb { name: "uptime", usage: "", run: Work(kernel::uptime) },
     Verb { name: "clock", usage: "", run: Work(kernel::clock) },
-    Verb { name: "generation", usage: "", run: Work(kernel::generation_verb) },
+    Verb { name: "generation", usage: "", run: Work(kernel::generation) },
     Verb { name: "cpus", usage: "", run: Work(kernel::cpus) },
     Verb { name: "meminfo", usage: "", run: Work(kernel::meminfo) },
     Verb { name: "cmdline", usage: "", run: Work(kernel::cmdline) },
@@ -121,7 +121,7 @@ pub(crate) fn run(guest: &Arc<Guest>, line: &str) -> Reply {
     }
     let work = match verb.run {
         Work(work) => work,
-        _ if !guest.is_init => return Reply { text: format!("error {}", Failure::NotInit), end: None },
+        _ if !guest.is_init() => return Reply { text: format!("error {}", Failure::NotInit), end: None },
         GuestOnly(work) => work,
         Run::End(end) => return Reply { text: "ok".to_owned(), end: Some(end) },
     };

@@ -30,7 +30,7 @@ pub(super) fn open(guest: &Guest, device: &str, access: Access) -> Result<File, 
     let path = path(device);
     let step = || format!("open {}", path.display());
     let is_device = path.metadata().step(step())?.file_type().is_block_device();
-    if is_device && !guest.is_init {
+    if is_device && !guest.is_init() {
         return Err(Failure::NotInit);
     }
     let mut options = OpenOptions::new();

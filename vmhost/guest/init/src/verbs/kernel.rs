@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::{Args, Failure, Step as _};
@@ -13,9 +14,6 @@ use crate::sys::{clock, kernel};
 /// Longest sleep of one request: a typo must not keep a connection for ever.
 const SLEEP_LIMIT_MS: u64 = 3_600_000;
 
-/// The kernel's words when a generation id changed and it reseeded its generator (drivers/char/random.c).
-const FORKED: &str = "crng reseeded due to virtual machine fork";
-
 pub(super) fn uptime(_: &Arc<Guest>, _: Args<'_>) -> Result<String, Failure> {
     let (monotonic_us, realtime_ns) = (clock::monotonic_us(), clock::realtime_ns());
     Ok(format!("monotonic_us={monotonic_us} realtime_ns={realtime_ns} boot_id={}", boot_id()))
@@ -25,8 +23,8 @@ pub(super) fn clock(_: &Arc<Guest>, _: Args<'_>) -> Result<String, Failure> {
     Ok(format!("realtime_ns={}", clock::realtime_ns()))
 }
 
-pub(super) fn generation_verb(_: &Arc<Guest>, _: Args<'_>) -> Result<String, Failure> {
-    Ok(format!("generation={}", generation()))
+pub(super) fn generation(guest: &Arc<Guest>, _: Args<'_>) -> Result<String, Failure> {
+    Ok(format!("generation={}", guest.generation.load(Ordering::Relaxed)))
 }
 
 pub(super) fn cpus(_: &Arc<Guest>, _: Args<'_>) -> Result<String, Failure> {
@@ -89,12 +87,6 @@ pub(super) fn sleep(_: &Arc<Guest>, mut args: Args<'_>) -> Result<String, Failur
 /// The random name that this boot got; a restored snapshot keeps it.
 pub(crate) fn boot_id() -> String {
     read("/proc/sys/kernel/random/boot_id").map_or_else(|_| "unknown".to_owned(), |text| text.trim().to_owned())
-}
-
-/// How often the kernel noticed a new generation id, so 0 until the first restore or clone. The
-/// id itself isn't shown to user space.
-pub(crate) fn generation() -> usize {
-    kernel::log().map_or(0, |log| log.lines().filter(|line| line.contains(FORKED)).count())
 }
 
 fn read(path: &str) -> Result<String, Failure> {

@@ -17,18 +17,24 @@ pub struct Guest {
 
 impl Guest {
     pub fn start() -> Self {
+        let mut guest = Self::spawn(|_| ());
+        guest.wait();
+        guest
+    }
+
+    /// Starts the program once the folder is prepared, without waiting for it.
+    pub fn spawn(prepare: impl FnOnce(&Path)) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let name = format!("guest-init-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let folder = std::env::temp_dir().join(name);
         fs::create_dir(&folder).expect("make a folder");
-        let program = Command::new(env!("CARGO_BIN_EXE_guest-init"))
+        prepare(&folder);
+        let process = Command::new(env!("CARGO_BIN_EXE_guest-init"))
             .arg("--serve-unix")
             .arg(folder.join("v"))
             .spawn()
             .expect("start guest-init");
-        let mut guest = Self { folder, process: program };
-        guest.wait();
-        guest
+        Self { folder, process }
     }
 
     /// Waits until the socket answers, which is the last that the program makes.

@@ -98,3 +98,15 @@ fn wrong_echo_is_an_error() {
         );
     });
 }
+
+#[test]
+fn host_hears_once_that_the_guest_serves() {
+    let mut listener = None;
+    let guest = Guest::spawn(|folder| listener = UnixListener::bind(folder.join("v_1025")).ok());
+    let (mut stream, _) = listener.expect("listen").accept().expect("accept");
+    let mut line = String::new();
+    stream.read_to_string(&mut line).expect("receive");
+    let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").expect("boot id");
+    assert_eq!(line, format!("ready 0 {boot_id}"));
+    assert_eq!(guest.ask("generation"), "ok generation=0");
+}
