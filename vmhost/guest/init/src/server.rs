@@ -90,7 +90,13 @@ fn requests(guest: &Arc<Guest>, stream: UnixStream) -> io::Result<()> {
     let mut writer = stream.handle()?;
     let mut reader = BufReader::new(stream);
     let mut line = Vec::new();
-    while read_request(&mut reader, &mut line)? {
+    loop {
+        match read_request(&mut reader, &mut line) {
+            Ok(true) => {}
+            Ok(false) => return Ok(()),
+            // A peer that is gone doesn't read this.
+            Err(error) => return writer.write_all(format!("error {error}\n").as_bytes()),
+        }
         let reply = verbs::run(guest, &String::from_utf8_lossy(&line));
         writer.write_all(format!("{}\n", reply.text).as_bytes())?;
         if let Some(end) = reply.end {
@@ -98,15 +104,17 @@ fn requests(guest: &Arc<Guest>, stream: UnixStream) -> io::Result<()> {
             end.happen();
         }
     }
-    Ok(())
 }
 
-/// Reads one line; false at the end of input. A line over the limit comes in pieces, each of which
-/// is answered with an error or obeyed as what it is.
+/// Reads one whole line; false at the end of input. What a peer left unfinished isn't obeyed: the
+/// start of a request can be another request.
 fn read_request(reader: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<bool> {
     line.clear();
     reader.take(LINE_LIMIT).read_until(b'\n', line)?;
-    Ok(!line.is_empty())
+    if line.len() as u64 == LINE_LIMIT && !line.ends_with(b"\n") {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "request line is too long"));
+    }
+    Ok(line.ends_with(b"\n"))
 }
 
 /// Waits until the peer took the last reply and closed, though not for long: what a socket has

@@ -65,7 +65,7 @@ pub(crate) fn round_trip<S: Duplex>(mut stream: S, bytes: u64, pattern: Pattern)
 
 /// Writes the first `bytes` bytes of a pattern.
 pub(crate) fn send_pattern(to: &mut impl Write, bytes: u64, pattern: Pattern) -> io::Result<()> {
-    let mut buffer = vec![0; CHUNK];
+    let mut buffer = vec![0; CHUNK.min(bytes as usize)];
     let mut position = 0;
     while position < bytes {
         let part = &mut buffer[..(bytes - position).min(CHUNK as u64) as usize];
@@ -77,7 +77,7 @@ pub(crate) fn send_pattern(to: &mut impl Write, bytes: u64, pattern: Pattern) ->
 }
 
 fn receive_pattern(from: &mut impl Read, bytes: u64, pattern: Pattern) -> Result<(), String> {
-    let mut buffer = vec![0; CHUNK];
+    let mut buffer = vec![0; CHUNK.min(bytes as usize)];
     let mut position = 0;
     while position < bytes {
         let limit = (bytes - position).min(CHUNK as u64) as usize;

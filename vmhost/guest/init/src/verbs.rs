@@ -8,6 +8,7 @@ mod block;
 mod block_bench;
 mod block_random;
 mod churn;
+mod dhcp;
 mod disk;
 mod entropy;
 mod files;
@@ -96,6 +97,7 @@ const VERBS: &[Verb] = &[
 
     Verb { name: "link", usage: "IFACE", run: Work(net::link) },
     Verb { name: "net-up", usage: "IFACE CIDR [GATEWAY]", run: GuestOnly(net::up) },
+    Verb { name: "net-dhcp", usage: "IFACE", run: GuestOnly(dhcp::run) },
     Verb { name: "net-spoof", usage: "IFACE MAC", run: GuestOnly(net::spoof) },
     Verb { name: "tcp-echo-server", usage: "PORT", run: Work(net::tcp_echo_server) },
     Verb { name: "tcp-connect", usage: "HOST PORT BYTES SEED", run: Work(net::tcp_connect) },

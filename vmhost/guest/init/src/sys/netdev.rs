@@ -46,6 +46,14 @@ pub(crate) fn set_gateway(gateway: Ipv4Addr) -> io::Result<()> {
     check(unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCADDRT, &raw const route) }).map(drop)
 }
 
+/// Ties a socket to one interface, so that it can send before it has an address.
+pub(crate) fn bind_to_interface(socket: &UdpSocket, interface: &str) -> io::Result<()> {
+    let (level, option) = (libc::SOL_SOCKET, libc::SO_BINDTODEVICE);
+    let length = interface.len() as libc::socklen_t;
+    // SAFETY: the name is valid for its length.
+    check(unsafe { libc::setsockopt(socket.as_raw_fd(), level, option, interface.as_ptr().cast(), length) }).map(drop)
+}
+
 /// Sends a whole Ethernet frame, source address included, as it is.
 pub(crate) fn send_frame(interface: &str, frame: &[u8]) -> io::Result<()> {
     // SAFETY: takes plain numbers; protocol 0 means that nothing is received.

@@ -120,7 +120,7 @@ pub(super) fn udp_ping(_: &Arc<Guest>, mut args: Args<'_>) -> Result<String, Fai
 }
 
 /// An interface's name: never a path, as it becomes a part of one.
-fn interface<'a>(args: &mut Args<'a>) -> Result<&'a str, Failure> {
+pub(super) fn interface<'a>(args: &mut Args<'a>) -> Result<&'a str, Failure> {
     let word = args.word("IFACE")?;
     if word.contains('/') || word.starts_with('.') {
         return Err(Failure::Argument { name: "IFACE", word: word.to_owned() });
@@ -145,7 +145,7 @@ fn cidr(word: &str) -> Option<(Ipv4Addr, Ipv4Addr)> {
 }
 
 /// `02:00:00:00:00:01`.
-fn mac(word: &str) -> Option<[u8; 6]> {
+pub(super) fn mac(word: &str) -> Option<[u8; 6]> {
     let bytes: Option<Vec<u8>> =
         word.split(':').map(|byte| if byte.len() == 2 { u8::from_str_radix(byte, 16).ok() } else { None }).collect();
     bytes?.try_into().ok()

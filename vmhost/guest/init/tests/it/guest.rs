@@ -58,13 +58,18 @@ impl Guest {
         path
     }
 
+    /// A connection for requests, without lines.
+    pub fn raw(&self) -> UnixStream {
+        patient(&self.path("v"))
+    }
+
     /// The raw stream service of a port.
     pub fn service(&self, port: u32) -> UnixStream {
         patient(&self.path(&format!("v_{port}")))
     }
 
     pub fn connect(&self) -> Connection {
-        let writer = patient(&self.path("v"));
+        let writer = self.raw();
         Connection { reader: BufReader::new(writer.try_clone().expect("second handle")), writer }
     }
 

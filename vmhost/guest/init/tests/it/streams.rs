@@ -6,7 +6,7 @@ use std::os::unix::net::UnixListener;
 use std::thread;
 
 use guest_init::pattern::{Fnv, Pattern};
-use guest_init::services;
+use guest_init::{server, services};
 
 use super::guest::Guest;
 
@@ -61,6 +61,23 @@ fn source_sends_the_pattern() {
     }
     assert_eq!(exchange(&guest, services::SOURCE, b"lots\n"), b"error bad N: lots\n");
     assert_eq!(exchange(&guest, services::SOURCE, b"5\n"), b"error bad SEED: \n");
+}
+
+#[test]
+fn lines_that_never_end() {
+    let guest = Guest::start();
+    let exchange = |input: &[u8]| {
+        let mut stream = guest.raw();
+        stream.write_all(input).expect("send");
+        stream.shutdown(Shutdown::Write).expect("end");
+        let mut output = String::new();
+        stream.read_to_string(&mut output).expect("receive");
+        output
+    };
+    assert_eq!(exchange(&vec![b'a'; server::LINE_LIMIT as usize]), "error request line is too long\n");
+    let path = guest.path("unfinished");
+    assert_eq!(exchange(format!("ping\nwrite {} x", path.display()).as_bytes()), "ok pong\n");
+    assert!(!path.exists(), "an unfinished request was obeyed");
 }
 
 #[test]
