@@ -1,1 +1,13 @@
-//! A microVM on KVM.
+//! A microVM on KVM: the library behind the `vmm` program, which runs one VM a process.
+//!
+//! In:  a configuration, opened files, a guest that is hostile from its first instruction.
+//! Out: a running machine, its devices, snapshots of it.
+//!
+//! It knows neither HTTP nor what the VM is for. All devices run on one thread
+//! (`events`), each vCPU on its own; a vCPU only ever touches registers.
+
+pub mod events;
+pub mod memory;
+pub mod rate;
+pub mod state;
+pub mod virtio;
