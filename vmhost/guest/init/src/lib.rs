@@ -18,11 +18,12 @@
 //! | a unix socket, as an ordinary process | `guest-init --serve-unix PATH`, for tests of the verbs themselves |
 //!
 //! Once it serves, it connects out to the host's vsock port 1025 and writes
-//! `ready GENERATION BOOT_ID\n`, so that a host needs no polling. Ports 5000 (echo), 5001 (count
+//! `ready GENERATION BOOT_ID\n`, so that a host needs no polling; it does so again after a restore
+//! or clone that changed the VM generation id. Ports 5000 (echo), 5001 (count
 //! and checksum) and 5002 (source of pattern bytes) serve raw streams, see [`services`].
 //!
 //! Numbers are decimal or `0x` hexadecimal and may end in `K`, `M` or `G` (powers of 1024).
-//! A request line ends at [`server::LINE_LIMIT`] bytes. The list of verbs is the table in
+//! A request line has at most [`server::LINE_LIMIT`] bytes, and one without its newline isn't obeyed. The list of verbs is the table in
 //! [`verbs`], printed by the verb `help` and explained in this folder's README.
 //!
 //! A verb that fails, or even panics, never ends the process: for PID 1 that would be the end of
