@@ -10,4 +10,4 @@ pub mod model;
 pub mod start;
 pub mod state;
 pub mod template;
-mod xsave;
+pub mod xsave;

@@ -30,11 +30,6 @@ pub struct Header {
     load_address: u64,
 }
 
-/// A header as bytes.
-#[derive(Clone, Copy, Default)]
-#[repr(transparent)]
-struct Raw(setup_header);
-
 pub(super) fn load(memory: &GuestMemory, file: &File) -> Result<Kernel, LoadError> {
     let setup = read_header(file)?;
     let sectors = if setup.setup_sects == 0 { 4 } else { u64::from(setup.setup_sects) };
@@ -83,7 +78,7 @@ pub(super) fn write_zero_page(
     }
     let map = map::memory_map(memory);
     for (slot, entry) in page.e820_table.iter_mut().zip(&map) {
-        *slot = boot_e820_entry { addr: entry.start, size: entry.size, type_: entry.kind };
+        *slot = boot_e820_entry { addr: entry.start, size: entry.size, r#type: entry.kind };
     }
     page.e820_entries = u8::try_from(map.len().min(page.e820_table.len())).unwrap_or(u8::MAX);
     memory.write_obj(page, GuestAddress(ZERO_PAGE))?;

@@ -84,7 +84,7 @@ fn id_bits(vcpus: u32) -> u32 {
 
 fn extended_topology(topology: Topology, id: u32) -> [kvm_cpuid_entry2; 3] {
     let vcpus = u32::from(topology.vcpus);
-    let level = |index, shift, processors, kind| kvm_cpuid_entry2 {
+    let level = |index: u32, shift, processors, kind: u32| kvm_cpuid_entry2 {
         function: 0xB,
         index,
         flags: KVM_CPUID_FLAG_SIGNIFCANT_INDEX,

@@ -173,7 +173,8 @@ pub fn apply(template: CpuTemplate, supported: &[kvm_cpuid_entry2]) -> Vec<kvm_c
     };
     let mut passed: Vec<_> = supported.iter().filter(keeps).copied().collect();
     for entry in &mut passed {
-        for word in WORDS.iter().filter(|word| (word.leaf, word.index) == (entry.function, entry.index)) {
+        let place = (entry.function, entry.index);
+        for word in WORDS.iter().filter(|word| (word.leaf, word.index) == place) {
             let mask = match template {
                 CpuTemplate::Host => word.host,
                 CpuTemplate::Portable => word.portable,

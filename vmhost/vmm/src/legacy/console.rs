@@ -14,6 +14,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use vmm_control::Bucket;
+use vmm_sys_util::epoll::{ControlOperation, Epoll, EpollEvent, EventSet};
 use vmm_sys_util::eventfd::{EFD_NONBLOCK, EventFd};
 
 use crate::events::{Interest, Poll};
@@ -22,6 +23,8 @@ use crate::events::{Interest, Poll};
 const BUFFER: usize = 256 << 10;
 /// What a pipe that is ready takes without blocking (`PIPE_BUF`).
 const CHUNK: usize = 4096;
+/// How long each chunk of a stopped machine's output may wait for its reader, in milliseconds.
+const LAST_WORDS_MS: i32 = 100;
 /// Enough for a verbose kernel's whole boot at once, and a log of 21 GB a day at worst.
 pub const DEFAULT_LIMIT: Bucket = Bucket { per_second: 256 << 10, burst: 1 << 20 };
 
@@ -146,10 +149,10 @@ impl Output {
         }
     }
 
-    /// Writes what is left, as far as the descriptor takes it; the machine has stopped.
+    /// Writes what is left, as long as the descriptor takes it; the machine has stopped.
     pub fn finish(&mut self, console: &Console) {
-        while self.always_ready && self.write(console) {}
         self.stop_waiting();
+        while (self.always_ready || self.file.as_ref().is_some_and(takes_more)) && self.write(console) {}
     }
 
     fn stop_waiting(&mut self) {
@@ -186,4 +189,14 @@ impl Output {
             }
         }
     }
+}
+
+/// Whether a descriptor that can be waited for becomes writable soon enough for last words.
+fn takes_more(file: &File) -> bool {
+    let wait = || {
+        let epoll = Epoll::new()?;
+        epoll.ctl(ControlOperation::Add, file.as_raw_fd(), EpollEvent::new(EventSet::OUT, 0))?;
+        epoll.wait(LAST_WORDS_MS, &mut [EpollEvent::default()])
+    };
+    wait().is_ok_and(|count| count > 0)
 }

@@ -2,10 +2,11 @@
 
 use std::convert::Infallible;
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
-use vm_superio::serial::{NoEvents, SerialState as Registers16550};
+use vm_superio::serial::{SerialEvents, SerialState as Registers16550};
 use vm_superio::{Serial as Uart, Trigger};
 use vmm_sys_util::eventfd::{EFD_NONBLOCK, EventFd};
 
@@ -34,9 +35,10 @@ pub struct SerialState {
 
 /// The port.
 pub struct Serial {
-    uart: Mutex<Uart<Line, NoEvents, Sink>>,
+    uart: Mutex<Uart<Line, Room, Sink>>,
     console: Arc<Console>,
     line: Arc<EventFd>,
+    room: Room,
 }
 
 impl Serial {
@@ -46,8 +48,9 @@ impl Serial {
     /// When the host has no descriptor left.
     pub fn new(console: Arc<Console>) -> io::Result<Self> {
         let line = Arc::new(EventFd::new(EFD_NONBLOCK)?);
-        let uart = Uart::new(Line(Arc::clone(&line)), Sink(Arc::clone(&console)));
-        Ok(Self { uart: Mutex::new(uart), console, line })
+        let room = Room(Arc::new((AtomicBool::new(false), EventFd::new(EFD_NONBLOCK)?)));
+        let uart = Uart::with_events(Line(Arc::clone(&line)), room.clone(), Sink(Arc::clone(&console)));
+        Ok(Self { uart: Mutex::new(uart), console, line, room })
     }
 
     /// The eventfd of its interrupt.
@@ -63,6 +66,20 @@ impl Serial {
     /// How many bytes of input it has room for.
     pub fn room(&self) -> usize {
         self.lock().fifo_capacity()
+    }
+
+    /// Asks for `room_event` once the guest has read all its input.
+    pub fn want_room(&self) {
+        let uart = self.lock();
+        self.room.0.0.store(true, Ordering::SeqCst);
+        if uart.fifo_capacity() > 0 {
+            uart.events().in_buffer_empty();
+        }
+    }
+
+    /// Rings after `want_room`.
+    pub fn room_event(&self) -> &EventFd {
+        &self.room.0.1
     }
 
     /// Input for the guest, at most `room` bytes.
@@ -106,14 +123,14 @@ impl Serial {
             in_buffer: state.input.clone(),
         };
         let (line, sink) = (Line(Arc::clone(&self.line)), Sink(Arc::clone(&self.console)));
-        let uart = Uart::from_state(&registers, line, NoEvents, sink)
+        let uart = Uart::from_state(&registers, line, self.room.clone(), sink)
             .map_err(|error| StateError::Invalid { part: "the serial port", reason: error.to_string() })?;
         *self.lock() = uart;
         let _ = self.line.write(1);
         Ok(())
     }
 
-    fn lock(&self) -> MutexGuard<'_, Uart<Line, NoEvents, Sink>> {
+    fn lock(&self) -> MutexGuard<'_, Uart<Line, Room, Sink>> {
         self.uart.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -163,5 +180,24 @@ impl io::Write for Sink {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+/// Rings when there is room for input, if somebody waits for it.
+#[derive(Clone)]
+struct Room(Arc<(AtomicBool, EventFd)>);
+
+impl SerialEvents for Room {
+    fn buffer_read(&self) {}
+
+    fn out_byte(&self) {}
+
+    fn tx_lost_byte(&self) {}
+
+    fn in_buffer_empty(&self) {
+        if self.0.0.swap(false, Ordering::SeqCst) {
+            // Only a full counter could make this fail, and then it rings already.
+            let _ = self.0.1.write(1);
+        }
     }
 }

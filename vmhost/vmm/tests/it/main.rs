@@ -1,0 +1,3 @@
+//! The VMM from outside, against real KVM.
+
+mod flat;
