@@ -6,8 +6,17 @@
 //! It knows neither HTTP nor what the VM is for. All devices run on one thread
 //! (`events`), each vCPU on its own; a vCPU only ever touches registers.
 
+pub mod boot;
+pub mod bus;
+pub mod cpu;
 pub mod events;
+<<<<<<< HEAD
 pub mod jail;
+=======
+pub mod generation;
+pub mod legacy;
+pub mod machine;
+>>>>>>> machine
 pub mod memory;
 pub mod rate;
 pub mod state;

@@ -6,12 +6,14 @@
 pub mod chain;
 pub mod device;
 pub mod interrupt;
+pub mod mmio;
 pub mod queue;
 pub mod testing;
 
 pub use chain::{Chain, Reader, Segment, Writer};
 pub use device::{Device, Io, Kind};
 pub use interrupt::Interrupt;
+pub use mmio::{Mmio, MmioState};
 pub use queue::{Queue, QueueState};
 
 /// The guest broke the protocol; the device needs a reset before it does anything more.
