@@ -3,6 +3,7 @@
 //! `queue` and `chain` are where guest memory is first believed; a device gets
 //! descriptor chains that are checked, and buffers that lie in guest memory.
 
+pub mod block;
 pub mod chain;
 pub mod device;
 pub mod interrupt;
