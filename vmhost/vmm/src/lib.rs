@@ -10,4 +10,5 @@ pub mod events;
 pub mod memory;
 pub mod rate;
 pub mod state;
+pub mod timer;
 pub mod virtio;
