@@ -264,9 +264,8 @@ impl Device for Balloon {
     }
 
     fn reset(&mut self) {
-        // The target is the host's; all else was the driver's. If disarming failed, an event
-        // would find no chain to give back.
-        let _ = self.timer.every(Duration::ZERO);
+        // The target is the host's; all else was the driver's. The timer may go on: it finds no chain
+        // to give back. (This is called on a vCPU's thread too, which may do few system calls.)
         self.live = Live { target_pages: self.live.target_pages, ..Live::default() };
     }
 
