@@ -20,4 +20,5 @@ pub mod machine;
 pub mod memory;
 pub mod rate;
 pub mod state;
+pub mod timer;
 pub mod virtio;
