@@ -8,6 +8,7 @@ pub mod device;
 pub mod interrupt;
 pub mod queue;
 pub mod testing;
+pub mod vsock;
 
 pub use chain::{Chain, Reader, Segment, Writer};
 pub use device::{Device, Io, Kind};
