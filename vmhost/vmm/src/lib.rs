@@ -10,13 +10,10 @@ pub mod boot;
 pub mod bus;
 pub mod cpu;
 pub mod events;
-<<<<<<< HEAD
-pub mod jail;
-=======
 pub mod generation;
+pub mod jail;
 pub mod legacy;
 pub mod machine;
->>>>>>> machine
 pub mod memory;
 pub mod rate;
 pub mod state;

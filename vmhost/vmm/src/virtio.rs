@@ -13,6 +13,7 @@ pub mod mmio;
 pub mod net;
 pub mod queue;
 pub mod testing;
+pub mod vsock;
 pub mod wake;
 
 pub use chain::{Chain, Reader, Segment, Writer};
