@@ -74,7 +74,7 @@ impl Lab {
         let job = Job::here(self.command.clone(), self.share.as_deref())?;
         let limit = Duration::from_secs(self.timeout);
         let (parts, folder) = ingredients::obtain(repo, self.memory, self.cpus)?;
-        let first = if self.cold || env::var_os("LABT").is_none() { cold(&parts, &job) } else { warm(&parts, &folder, &job) };
+        let first = if self.cold { cold(&parts, &job) } else { warm(&parts, &folder, &job) };
         let code = match first.and_then(|machine| attend(machine, &job, limit)) {
             Ok(code) => code,
             Err(error) => {
