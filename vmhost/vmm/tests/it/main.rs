@@ -1,3 +1,4 @@
-//! The VMM as its users see it. What needs a KVM that runs Linux is in `lab`.
+//! Integration tests, one module a subject. What needs a KVM that runs Linux is in `lab`.
 
+mod jail;
 mod lab;
