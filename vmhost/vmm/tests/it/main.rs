@@ -1,4 +1,5 @@
-//! Integration tests, one module a subject.
+//! Integration tests, one module a subject. What needs a KVM that runs Linux is in `lab`.
 
 mod flat;
 mod jail;
+mod lab;
