@@ -6,8 +6,11 @@
 //! It knows neither HTTP nor what the VM is for. All devices run on one thread
 //! (`events`), each vCPU on its own; a vCPU only ever touches registers.
 
+pub mod control;
 pub mod events;
+pub mod log;
 pub mod memory;
+pub mod metrics;
 pub mod rate;
 pub mod state;
 pub mod virtio;
