@@ -106,13 +106,14 @@ impl FrameReader {
         Ok(Some(frame))
     }
 
-    /// The descriptors of the frame that came last.
+    /// The descriptors of the frame that came last. To be called for each frame, before the next.
     ///
     /// # Errors
-    /// When there are fewer.
+    /// When there are fewer, or surely more.
     pub fn take_descriptors(&mut self, count: u32) -> Result<Vec<OwnedFd>, FrameError> {
         let (count, found) = (usize::try_from(count).unwrap_or(usize::MAX), self.descriptors.len());
-        if count > found {
+        // Without a byte of a next frame, there is nobody that the rest could belong to.
+        if count > found || (count < found && self.bytes.is_empty()) {
             return Err(FrameError::Descriptors { expected: count, found });
         }
         Ok(self.descriptors.drain(..count).collect())

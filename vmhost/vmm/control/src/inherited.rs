@@ -1,7 +1,8 @@
 //! Descriptors that a parent process leaves open for us, known by their number.
 //!
-//! Rust opens everything close-on-exec, and so does this workspace; a descriptor
-//! without that flag came through `exec`, and nobody in this process owns it yet.
+//! Rust opens everything close-on-exec; a descriptor without that flag came
+//! through `exec`, and nobody in this process owns it yet. A program takes what it
+//! inherits first of all, before foreign code may open something without the flag.
 #![allow(unsafe_code, reason = "a number becomes an owned descriptor, which only its origin can justify")]
 
 use std::io;

@@ -10,7 +10,7 @@ use super::{DiskFiles, RunError};
 use crate::memory::GuestRam;
 use crate::virtio::Device;
 use crate::virtio::balloon::{Balloon, BalloonOptions};
-use crate::virtio::block::image::Image;
+use crate::virtio::block::Image;
 use crate::virtio::block::{Block, BlockOptions};
 use crate::virtio::entropy::{Entropy, EntropyOptions};
 use crate::virtio::net::{Net, NetOptions};
@@ -23,8 +23,6 @@ const MTU: u16 = 1500;
 pub struct DiskRecord {
     /// Its id in the configuration.
     pub id: String,
-    /// Its place among the machine's devices.
-    pub device: usize,
     /// Files that aren't written any more, the lowest first.
     pub frozen: Vec<(File, PathBuf)>,
     /// The file that takes writes now.
@@ -52,7 +50,7 @@ pub fn make(
     for (disk, files) in config.disks.iter().zip(disks) {
         let name = format!("block:{}", disk.id);
         let failed = |reason: String| RunError::Device { device: name.clone(), reason };
-        let record = record(disk.id.clone(), made.len(), files, disk.read_only).map_err(|e| failed(e.to_string()))?;
+        let record = record(disk.id.clone(), files, disk.read_only).map_err(|e| failed(e.to_string()))?;
         let image = image(&record).map_err(failed)?;
         let options = BlockOptions { id: disk.id.clone(), image, read_only: disk.read_only, rate: disk.rate };
         let block = Block::new(options).map_err(|error| failed(error.to_string()))?;
@@ -83,11 +81,11 @@ pub fn make(
     Ok((made, records))
 }
 
-fn record(id: String, device: usize, files: DiskFiles, read_only: bool) -> std::io::Result<DiskRecord> {
+fn record(id: String, files: DiskFiles, read_only: bool) -> std::io::Result<DiskRecord> {
     let DiskFiles { layers: mut frozen, top } = files;
     // An image alone takes writes itself.
     let written = if top.is_none() && frozen.len() == 1 && !read_only { frozen.pop() } else { top };
-    Ok(DiskRecord { id, device, frozen, written })
+    Ok(DiskRecord { id, frozen, written })
 }
 
 /// The disk with handles of its own on the files.

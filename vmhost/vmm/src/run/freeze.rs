@@ -24,7 +24,7 @@ use crate::snapshot::{self, Content, DiskChain, DiskLayer, SnapshotRecord};
 use crate::state::encode;
 use crate::virtio::Device as _;
 use crate::virtio::block::Block;
-use crate::virtio::block::image::Image;
+use crate::virtio::block::Image;
 
 /// A VM at one moment.
 struct Moment {

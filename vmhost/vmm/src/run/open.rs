@@ -10,7 +10,7 @@ use vmm_control::{Console, Disk, NetworkBackend, VmConfig};
 
 use super::DiskFiles;
 use crate::jail::Jail;
-use crate::virtio::block::image::Image;
+use crate::virtio::block::Image;
 use crate::virtio::net::open_tap;
 
 /// What a configuration names isn't there, or isn't ours to use.

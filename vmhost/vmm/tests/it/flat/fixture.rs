@@ -11,6 +11,7 @@ use vmm::legacy::console::DEFAULT_LIMIT;
 use vmm::machine::{Exit, Host, Machine, Setup};
 use vmm::memory::GuestRam;
 use vmm::virtio::Device;
+use kvm_ioctls::Kvm;
 use vmm_control::CpuTemplate;
 use vmm_sys_util::timerfd::TimerFd;
 
@@ -88,6 +89,7 @@ pub fn setup(vcpus: u8, ram: GuestRam, devices: Vec<Box<dyn Device>>) -> (Setup,
     let (guest_input, input) = pipe().expect("a pipe");
     let file = |end: OwnedFd| File::from(end);
     let setup = Setup {
+        kvm: Kvm::new().expect("/dev/kvm"),
         vcpus,
         cpu: CpuTemplate::Host,
         ram,
