@@ -7,6 +7,7 @@ pub mod balloon;
 pub mod chain;
 pub mod device;
 pub mod entropy;
+pub mod hostile;
 pub mod interrupt;
 pub mod net;
 pub mod queue;

@@ -13,6 +13,7 @@
 //! Queues are numbered as drivers number them: those that weren't agreed to
 //! leave no gap.
 
+mod fuzz;
 mod pages;
 mod statistics;
 
@@ -22,6 +23,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use vm_memory::{GuestAddress, GuestMemoryBackend as _};
 
+pub use self::fuzz::fuzz_balloon;
 use self::statistics::Statistics;
 use super::wake::Wake;
 use super::{Device, Fault, Io, Kind};
