@@ -5,8 +5,8 @@ use super::rig::{MAC, Rig};
 
 pub const UDP: u8 = 17;
 pub const TCP: u8 = 6;
-/// Where buffers to receive lie.
-pub const BUFFERS: u64 = 0x40_0000;
+/// Where buffers to receive lie: a frame is on two pages.
+const BUFFERS: u64 = 0x3F_FF00;
 
 /// A guest with buffers to receive of one size.
 pub struct Guest {
@@ -14,6 +14,8 @@ pub struct Guest {
     size: u32,
     /// The address of the host's side, as seen in its frames.
     pub host: [u8; 6],
+    /// Where the last frame lies, with its header; if it is in several buffers, where the last of them does.
+    pub last: u64,
     /// IP addresses of the host's side and of this one.
     host_ip: [u8; 4],
     guest_ip: [u8; 4],
@@ -21,7 +23,7 @@ pub struct Guest {
 
 impl Guest {
     pub fn new(rig: Rig, size: u32, host_ip: [u8; 4], guest_ip: [u8; 4]) -> Self {
-        let mut guest = Self { rig, size, host: [0; 6], host_ip, guest_ip };
+        let mut guest = Self { rig, size, host: [0; 6], last: 0, host_ip, guest_ip };
         guest.refill();
         guest
     }
@@ -48,6 +50,7 @@ impl Guest {
                 return None;
             };
             let address = BUFFERS + u64::from(head) * u64::from(self.size);
+            self.last = address;
             bytes.extend(self.rig.memory(address, length as usize));
             if count == 1 && bytes.len() == length as usize {
                 count = u16::from_le_bytes([bytes[10], bytes[11]]);
