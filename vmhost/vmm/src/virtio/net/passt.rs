@@ -8,6 +8,7 @@
 //! here until there is room, as the stream would be out of step without it.
 
 use std::io::{self, Read as _};
+use std::os::fd::AsRawFd as _;
 use std::os::unix::net::UnixStream;
 
 use super::super::chain::Slice;
@@ -35,7 +36,8 @@ impl Passt {
     /// # Errors
     /// When it can't be made non-blocking.
     pub fn new(stream: UnixStream) -> io::Result<Self> {
-        stream.set_nonblocking(true)?;
+        // Not by the library's ioctl, which a confined process may not make.
+        system::set_nonblocking(stream.as_raw_fd())?;
         Ok(Self { stream, received: vec![0; ROOM].into(), start: 0, end: 0, unsent: Vec::new() })
     }
 
