@@ -49,7 +49,7 @@ const TIMER: u32 = 0;
 const WAKE: u32 = 1;
 
 /// Each chain may cost a system call a page: after so many, other devices have their turn.
-const CHAINS_A_TURN: usize = 16;
+const CHAINS_A_TURN: usize = 4;
 const PAGES_A_MIB: u32 = 256;
 
 /// What a balloon is like.

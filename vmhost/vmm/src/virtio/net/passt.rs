@@ -16,8 +16,10 @@ use super::link::{Incoming, Sent, is_later};
 use super::{HEADER, MAX_FRAME, system};
 
 const PREFIX: usize = 4;
-/// Room for several frames of usual size in one read, and for any single one.
-const ROOM: usize = PREFIX + MAX_FRAME;
+/// The longest frame, with its length.
+const WHOLE: usize = PREFIX + MAX_FRAME;
+/// Room for many frames of usual size in one read; twice the longest, so that little is moved about.
+const ROOM: usize = 2 * WHOLE;
 
 /// A connection to passt.
 pub struct Passt {
@@ -128,9 +130,11 @@ impl Passt {
     }
 
     fn fill(&mut self) -> io::Result<usize> {
-        // The room holds the longest frame, so moving what is left to its start makes room.
-        self.received.copy_within(self.start..self.end, 0);
-        (self.start, self.end) = (0, self.end - self.start);
+        // Only a frame that might not fit at the end is moved; the start has room for any.
+        if self.start == self.end || self.received.len() - self.start < WHOLE {
+            self.received.copy_within(self.start..self.end, 0);
+            (self.start, self.end) = (0, self.end - self.start);
+        }
         let count = self.stream.read(&mut self.received[self.end..])?;
         self.end += count;
         Ok(count)
