@@ -8,6 +8,7 @@ pub mod block;
 pub mod chain;
 pub mod device;
 pub mod entropy;
+pub mod hostile;
 pub mod interrupt;
 pub mod mmio;
 pub mod net;

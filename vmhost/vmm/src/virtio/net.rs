@@ -13,6 +13,7 @@
 //! other; a stream knows frames only, so with it nothing of that is offered.
 
 mod buffers;
+mod fuzz;
 mod link;
 mod passt;
 mod receive;
@@ -30,6 +31,7 @@ use virtio_bindings::virtio_net::{
 };
 use vmm_control::{Mac, RateLimit};
 
+pub use self::fuzz::fuzz_net;
 use self::link::Link;
 use self::passt::Passt;
 use self::tap::Tap;

@@ -1,5 +1,6 @@
 //! Integration tests, one module a subject. What needs a KVM that runs Linux is in `lab`.
 
+mod confined_devices;
 mod flat;
 mod jail;
 mod lab;

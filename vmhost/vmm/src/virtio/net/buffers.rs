@@ -9,7 +9,7 @@
 use std::collections::VecDeque;
 
 use super::super::chain::Slice;
-use super::super::{Chain, Fault, Io};
+use super::super::{Chain, Fault, Io, Segment};
 use super::{HEADER, RECEIVE};
 use crate::memory::GuestMemory;
 
@@ -70,13 +70,14 @@ impl Buffers {
     pub fn slices<'m>(&self, count: usize, memory: &'m GuestMemory) -> Vec<Slice<'m>> {
         let mut slices = Vec::new();
         let mut left = count;
-        for chain in &self.chains {
-            let part = left.min(length(chain));
-            slices.extend(chain.writer(memory).slices(part));
-            left -= part;
+        for segment in self.chains.iter().flat_map(Chain::writable) {
             if left == 0 {
                 break;
             }
+            let length = segment.length.min(u32::try_from(left).unwrap_or(u32::MAX));
+            // Its place was checked when it was taken from the queue.
+            slices.extend(Segment { address: segment.address, length }.slice(memory));
+            left -= length as usize;
         }
         slices
     }

@@ -8,6 +8,7 @@
 //! here until there is room, as the stream would be out of step without it.
 
 use std::io::{self, Read as _};
+use std::os::fd::AsRawFd as _;
 use std::os::unix::net::UnixStream;
 
 use super::super::chain::Slice;
@@ -15,8 +16,10 @@ use super::link::{Incoming, Sent, is_later};
 use super::{HEADER, MAX_FRAME, system};
 
 const PREFIX: usize = 4;
-/// Room for several frames of usual size in one read, and for any single one.
-const ROOM: usize = PREFIX + MAX_FRAME;
+/// The longest frame, with its length.
+const WHOLE: usize = PREFIX + MAX_FRAME;
+/// Room for many frames of usual size in one read; twice the longest, so that little is moved about.
+const ROOM: usize = 2 * WHOLE;
 
 /// A connection to passt.
 pub struct Passt {
@@ -35,7 +38,8 @@ impl Passt {
     /// # Errors
     /// When it can't be made non-blocking.
     pub fn new(stream: UnixStream) -> io::Result<Self> {
-        stream.set_nonblocking(true)?;
+        // Not by the library's ioctl, which a confined process may not make.
+        system::set_nonblocking(stream.as_raw_fd())?;
         Ok(Self { stream, received: vec![0; ROOM].into(), start: 0, end: 0, unsent: Vec::new() })
     }
 
@@ -126,9 +130,11 @@ impl Passt {
     }
 
     fn fill(&mut self) -> io::Result<usize> {
-        // The room holds the longest frame, so moving what is left to its start makes room.
-        self.received.copy_within(self.start..self.end, 0);
-        (self.start, self.end) = (0, self.end - self.start);
+        // Only a frame that might not fit at the end is moved; the start has room for any.
+        if self.start == self.end || self.received.len() - self.start < WHOLE {
+            self.received.copy_within(self.start..self.end, 0);
+            (self.start, self.end) = (0, self.end - self.start);
+        }
         let count = self.stream.read(&mut self.received[self.end..])?;
         self.end += count;
         Ok(count)

@@ -6,6 +6,7 @@
 
 use std::fs::File;
 use std::io;
+use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 
 use virtio_bindings::virtio_net::{
@@ -55,7 +56,6 @@ impl Tap {
     /// # Errors
     /// When it is no tap device.
     pub fn new(file: File) -> io::Result<Self> {
-        use std::os::fd::AsRawFd as _;
         system::set_nonblocking(file.as_raw_fd())?;
         system::set_header_size(&file, HEADER)?;
         let ufo = system::set_offload(&file, libc::TUN_F_CSUM | libc::TUN_F_UFO).is_ok();

@@ -1,3 +1,5 @@
+mod guest;
+mod passt;
 mod rig;
 mod stream;
 mod tap;

@@ -62,7 +62,7 @@ impl Rig {
     }
 
     pub fn start(&mut self) {
-        self.bench.with(|net, io| net.start(io)).expect("a valid driver");
+        self.bench.with(Device::start).expect("a valid driver");
     }
 
     /// Waits for events and hands them to the device.

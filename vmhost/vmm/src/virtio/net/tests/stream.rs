@@ -2,6 +2,7 @@ use std::io::{Read as _, Write as _};
 
 use vmm_control::Bucket;
 
+use super::guest::Guest;
 use super::rig::{MAC, OPTIONS, Rig, frame, framed, metric};
 use super::*;
 
@@ -374,4 +375,53 @@ fn many_frames_in_one_read_are_all_delivered() {
     }
     assert_eq!(rig.memory(0x20_0000 + 12, 20), frame(20));
     assert_eq!(&frame(20)[6..12], &MAC);
+}
+
+#[test]
+fn a_driver_that_calls_by_index_is_asked_for_the_buffer_after_those_that_are_not_enough() {
+    let mut rig = Rig::passt(OPTIONS);
+    rig.peer_sends(&frame(1000));
+    let asked = |rig: &mut Rig| {
+        let device = rig.bench.with(|_, io| {
+            io.queues[RECEIVE].state_mut().event_index = true;
+            Ok(io.queues[RECEIVE].state().device)
+        });
+        // The field after the used ring's 16 elements (2.7.8).
+        rig.memory(device.expect("no error") + 4 + 8 * 16, 2)
+    };
+    assert_eq!(asked(&mut rig), [0, 0]);
+    for buffers in 1..=3 {
+        rig.offer(&[(0x20_0000 + 0x1000 * buffers, 300)]);
+        rig.receive();
+        rig.settle();
+        assert_eq!((asked(&mut rig), rig.received()), (vec![u8::try_from(buffers).expect("few"), 0], None));
+    }
+    rig.offer(&[(0x20_0000, 300)]);
+    rig.receive();
+    assert_eq!(rig.received().map(|used| used.1), Some(300));
+}
+
+#[test]
+fn frames_of_all_sizes_arrive_whole_and_in_order() {
+    const MTU: u16 = 65_000;
+    let lengths: Vec<usize> = (0..300).map(|number| ETHERNET + number * 7919 % usize::from(MTU)).collect();
+    let rig = Rig::passt(NetOptions { mtu: MTU, ..OPTIONS });
+    let mut peer = rig.peer.try_clone().expect("a descriptor");
+    let sent = lengths.clone();
+    let writer = std::thread::spawn(move || {
+        for length in sent {
+            peer.write_all(&framed(&frame(length))).expect("the device is there");
+        }
+    });
+    let mut guest = Guest::new(rig, 8192, [0; 4], [0; 4]);
+    for length in lengths {
+        let got = loop {
+            match guest.next() {
+                Some((_, frame)) => break frame,
+                None => guest.rig.turn(),
+            }
+        };
+        assert!(got == frame(length), "a frame of {length} bytes");
+    }
+    writer.join().expect("all is written");
 }

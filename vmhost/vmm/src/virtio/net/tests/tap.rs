@@ -7,7 +7,11 @@ use std::net::{TcpStream, UdpSocket};
 use std::process::Command;
 use std::thread;
 
-use super::rig::{MAC, OPTIONS, Rig, metric};
+use vm_memory::bitmap::Bitmap as _;
+use vm_memory::{GuestAddress, GuestMemoryBackend as _, GuestMemoryRegion as _};
+
+use super::guest::{Guest, TCP, UDP, checksum, fold};
+use super::rig::{OPTIONS, Rig, metric};
 use super::*;
 
 const NAME: &str = "guest0";
@@ -15,8 +19,6 @@ const HOST: [u8; 4] = [10, 77, 0, 1];
 const GUEST: [u8; 4] = [10, 77, 0, 2];
 const PORT: u16 = 7777;
 
-const UDP: u8 = 17;
-const TCP: u8 = 6;
 const SYN_ACK: u8 = 0x12;
 const ACK: u8 = 0x10;
 
@@ -47,96 +49,12 @@ fn card() -> Net {
     net
 }
 
-/// A guest with buffers to receive of one size.
-struct Guest {
-    rig: Rig,
-    size: u32,
-    /// The address of the host's side, as seen in its frames.
-    host: [u8; 6],
-}
-
-impl Guest {
-    fn new(features: u64, size: u32) -> Self {
-        let (_, peer) = UnixStream::pair().expect("a socket pair");
-        let mut rig = Rig::new(card(), peer);
-        rig.bench.features &= features;
-        rig.start();
-        let mut guest = Self { rig, size, host: [0; 6] };
-        guest.refill();
-        guest
-    }
-
-    fn refill(&mut self) {
-        let size = u64::from(self.size);
-        while self.rig.offered < 16 {
-            // One descriptor a buffer: its number says where it lies.
-            let head = self.rig.offer(&[(0, 64)]);
-            let address = 0x40_0000 + u64::from(head) * size;
-            let memory = self.rig.bench.ram.memory();
-            self.rig.bench.drivers[RECEIVE].descriptor(memory, head, address, self.size, 2, 0);
-        }
-        self.rig.receive();
-    }
-
-    /// The next frame with its header.
-    fn next(&mut self) -> Option<([u8; HEADER], Vec<u8>)> {
-        let mut bytes = Vec::new();
-        let mut count = 1;
-        while count > 0 {
-            let Some((head, length)) = self.rig.received() else {
-                assert!(bytes.is_empty(), "a frame is delivered as a whole");
-                return None;
-            };
-            let address = 0x40_0000 + u64::from(head) * u64::from(self.size);
-            bytes.extend(self.rig.memory(address, length as usize));
-            if count == 1 && bytes.len() == length as usize {
-                count = u16::from_le_bytes([bytes[10], bytes[11]]);
-            }
-            count -= 1;
-        }
-        self.refill();
-        let (header, frame) = bytes.split_first_chunk().expect("a header");
-        Some((*header, frame.to_vec()))
-    }
-
-    /// The next packet of a protocol: header, and what follows the IP header. The kernel sends much else.
-    fn packet(&mut self, protocol: u8) -> ([u8; HEADER], Vec<u8>) {
-        loop {
-            while let Some((header, frame)) = self.next() {
-                if frame[12..14] == [8, 0] && frame[23] == protocol {
-                    assert_eq!((&frame[..6], &frame[26..34]), (&MAC[..], &[HOST, GUEST].concat()[..]));
-                    self.host.copy_from_slice(&frame[6..12]);
-                    return (header, frame[34..].to_vec());
-                }
-            }
-            self.rig.turn();
-        }
-    }
-
-    fn send(&mut self, header: [u8; HEADER], protocol: u8, payload: &[u8]) {
-        let length = u16::try_from(20 + payload.len()).expect("short").to_be_bytes();
-        let mut ip = [0x45, 0, length[0], length[1], 0, 1, 0, 0, 64, protocol, 0, 0];
-        let sum = checksum(&[&ip, &GUEST, &HOST]).to_be_bytes();
-        ip[10..].copy_from_slice(&sum);
-        let frame = [&self.host[..], &MAC, &[8, 0], &ip, &GUEST, &HOST, payload].concat();
-        self.rig.prepare_with(&header, &frame, &[12, 40, 700]);
-        self.rig.transmit();
-        assert!(self.rig.transmitted().is_some());
-    }
-}
-
-/// The internet checksum of parts of even length.
-fn checksum(parts: &[&[u8]]) -> u16 {
-    !fold(parts)
-}
-
-fn fold(parts: &[&[u8]]) -> u16 {
-    let words = parts.iter().flat_map(|part| part.chunks(2));
-    let mut sum: u32 = words.map(|word| u32::from(word[0]) << 8 | u32::from(*word.get(1).unwrap_or(&0))).sum();
-    while sum > 0xFFFF {
-        sum = (sum & 0xFFFF) + (sum >> 16);
-    }
-    u16::try_from(sum).expect("folded")
+fn guest(features: u64, size: u32) -> Guest {
+    let (_, peer) = UnixStream::pair().expect("a socket pair");
+    let mut rig = Rig::new(card(), peer);
+    rig.bench.features &= features;
+    rig.start();
+    Guest::new(rig, size, HOST, GUEST)
 }
 
 fn tcp_sum(segment: &[u8]) -> u16 {
@@ -154,7 +72,7 @@ fn datagrams_pass_both_ways() {
         (!(1 << 1 | 1 << VIRTIO_NET_F_MRG_RXBUF), 2048, 0),
     ] {
         alone(move || {
-            let mut guest = Guest::new(features, size);
+            let mut guest = guest(features, size);
             let socket = UdpSocket::bind("10.77.0.1:7777").expect("the address is up");
             let sent: Vec<u8> = (0..1400u16).map(|at| at.to_le_bytes()[0]).collect();
             socket.send_to(&sent, "10.77.0.2:7777").expect("a neighbour");
@@ -162,6 +80,17 @@ fn datagrams_pass_both_ways() {
             assert_eq!((&datagram[..4], &datagram[8..]), (&[0x1E, 0x61, 0x1E, 0x61][..], &sent[..]));
             // Whether the checksum is left to the guest, as it has agreed to or not.
             assert_eq!(header[0] & 1, flags);
+            // A snapshot must take all of it along, not just the page of the header.
+            let is_dirty = |address: u64| {
+                let region = guest.rig.bench.ram.memory().find_region(GuestAddress(address)).expect("in memory");
+                region.bitmap().dirty_at(usize::try_from(address).expect("64 bits"))
+            };
+            if size == 8192 {
+                assert_eq!(
+                    [0, 255, 256, 1440, 4352].map(|at| is_dirty(guest.last + at)),
+                    [true, true, true, true, false]
+                );
+            }
             if flags == 0 {
                 let length = u16::try_from(datagram.len()).expect("short").to_be_bytes();
                 assert_eq!(checksum(&[&HOST, &GUEST, &[0, UDP], &length, &datagram]), 0);
@@ -183,7 +112,7 @@ fn segments_to_come_pass_both_ways_if_agreed_to() {
     // Straight into buffers, and by way of the host's memory.
     for (features, size) in [(u64::MAX, 8192), (u64::MAX, 2048), (!TSO4, 8192)] {
         alone(move || {
-            let mut guest = Guest::new(features, size);
+            let mut guest = guest(features, size);
             let sent: Vec<u8> = (0..12_000u32).map(|at| at.to_le_bytes()[0] ^ at.to_le_bytes()[1]).collect();
             let (expected, back) = (sent.clone(), sent[..5000].to_vec());
             let answer = back.clone();
@@ -238,7 +167,7 @@ fn segments_to_come_pass_both_ways_if_agreed_to() {
 #[test]
 fn a_header_that_lies_is_refused_and_stops_nothing() {
     alone(|| {
-        let mut guest = Guest::new(u64::MAX, 8192);
+        let mut guest = guest(u64::MAX, 8192);
         // Checksum beyond the frame; an unknown kind of segment; segments of length zero.
         for header in [
             [1, 0, 0, 0, 0, 0, 0xFF, 0xFF, 0xFF, 0xFF, 0, 0],
@@ -256,7 +185,7 @@ fn a_header_that_lies_is_refused_and_stops_nothing() {
 #[test]
 fn an_interface_that_goes_is_a_link_that_ends() {
     alone(|| {
-        let mut guest = Guest::new(u64::MAX, 8192);
+        let mut guest = guest(u64::MAX, 8192);
         ip(&format!("link delete {NAME}"));
         while guest.rig.bench.device.is_link_up() {
             guest.rig.turn();
