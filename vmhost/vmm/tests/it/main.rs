@@ -1,3 +1,4 @@
 //! The VMM from outside, against real KVM.
 
 mod flat;
+mod lab;
