@@ -40,7 +40,9 @@ pub enum LoadError {
     #[error("the kernel is a bzImage, but {0}: give one with a 64-bit entry (boot protocol 2.12 or later)")]
     BzImage(&'static str),
     /// A part of the kernel would lie where it can't.
-    #[error("the kernel wants to lie at {start:#x} to {end:#x}, guest memory for it is {first:#x} to {limit:#x}: give the machine more memory or another kernel")]
+    #[error(
+        "the kernel wants to lie at {start:#x} to {end:#x}, guest memory for it is {first:#x} to {limit:#x}: give the machine more memory or another kernel"
+    )]
     Place {
         /// Its first byte.
         start: u64,
@@ -52,7 +54,9 @@ pub enum LoadError {
         limit: u64,
     },
     /// No room left after the kernel.
-    #[error("the initramfs of {size} bytes has no room above the kernel's end {kernel_end:#x}: give the machine more memory")]
+    #[error(
+        "the initramfs of {size} bytes has no room above the kernel's end {kernel_end:#x}: give the machine more memory"
+    )]
     InitramfsSize {
         /// Its size.
         size: u64,

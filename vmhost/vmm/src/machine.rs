@@ -42,9 +42,7 @@ use crate::legacy::console::Console;
 use crate::legacy::ports::{self, Keyboard, Marker, Power};
 use crate::legacy::serial::{self, Serial};
 use crate::memory::GuestRam;
-use crate::memory::layout::{
-    GED_GSI, MAX_VIRTIO_DEVICES, SERIAL_GSI, VIRTIO_GSI, VIRTIO_MMIO, VIRTIO_MMIO_SIZE,
-};
+use crate::memory::layout::{GED_GSI, MAX_VIRTIO_DEVICES, SERIAL_GSI, VIRTIO_GSI, VIRTIO_MMIO, VIRTIO_MMIO_SIZE};
 use crate::virtio::Device;
 use crate::virtio::mmio::Mmio;
 use exit::ExitRequest;
@@ -172,7 +170,7 @@ impl Machine {
         let contents = acpi::Contents { vcpus: machine.vcpu_count(), devices: machine.devices.len() };
         let rsdp = acpi::write(memory, contents)?;
         machine.generation.write(memory, generation).map_err(LoadError::from)?;
-        let entry = boot::load(memory, kernel, initramfs, command_line, rsdp)?;
+        let entry = boot::load(memory, kernel, initramfs, &machine.command_line(command_line), rsdp)?;
         if let Some(first) = machine.vcpus.first() {
             let failed = |error: kvm_ioctls::Error| BootError::Vcpu {
                 id: 0,
@@ -196,11 +194,13 @@ impl Machine {
     /// What differs, what this host lacks, or what of the state is invalid.
     pub fn restore(setup: Setup, state: &MachineState) -> Result<Self, RestoreError> {
         let machine = Self::new(setup)?;
-        state::same(state.vcpus.len(), machine.vcpus.len(), |count| format!("{count} vCPUs"))?;
-        state::same(state.cpu.template, machine.cpu.template, |template| format!("CPU template {template:?}"))?;
-        state::same(state.memory.clone(), state::regions(machine.ram.memory()), |regions| format!("memory {regions:x?}"))?;
+        state::same(&state.vcpus.len(), &machine.vcpus.len(), |count| format!("{count} vCPUs"))?;
+        state::same(&state.cpu.template, &machine.cpu.template, |template| format!("CPU template {template:?}"))?;
+        let regions = state::regions(machine.ram.memory());
+        state::same(&state.memory, &regions, |regions| format!("memory {regions:x?}"))?;
         let kinds: Vec<_> = machine.devices.iter().map(|device| device.kind() as u32).collect();
-        state::same(state.devices.iter().map(|(kind, _)| *kind).collect(), kinds, |kinds| format!("devices {kinds:?}"))?;
+        let saved_kinds = state.devices.iter().map(|(kind, _)| *kind).collect();
+        state::same(&saved_kinds, &kinds, |kinds| format!("devices {kinds:?}"))?;
         state.cpu.runs_on(&machine.cpu)?;
         for (id, (vcpu, state)) in machine.vcpus.iter().zip(&state.vcpus).enumerate() {
             state.restore(&vcpu.fd(), &machine.source).map_err(|source| RestoreError::Vcpu { id, source })?;
@@ -231,8 +231,7 @@ impl Machine {
         let console = Arc::new(Console::new(setup.console_limit).map_err(host("a console"))?);
         let serial = Arc::new(Serial::new(console).map_err(host("a serial port"))?);
         vm.connect_line(serial.line(), SERIAL_GSI)?;
-        let terminal =
-            Terminal::new(&serial, setup.console, setup.console_input, &own).map_err(host("a console"))?;
+        let terminal = Terminal::new(&serial, setup.console, setup.console_input, &own).map_err(host("a console"))?;
         let generation = Generation::new().map_err(host("a generation device"))?;
         vm.connect_line(generation.line(), GED_GSI)?;
         let marker = Arc::new(Marker::new(start, Arc::clone(&exits)));
@@ -269,6 +268,15 @@ impl Machine {
         let (table, topology) = machine.cpu_table()?;
         machine.cpu = CpuModel::of(setup.cpu, &cpuid::for_vcpu(&table, topology, 0));
         Ok(machine)
+    }
+
+    /// The user's words after those that this machine means for every kernel, so that the user's win.
+    ///
+    /// A panic ends the machine instead of leaving a dead one; there is no PCI to look for; the console is where its
+    /// output goes to, and without one the kernel needn't look for a serial port.
+    fn command_line(&self, user: &str) -> String {
+        let console = if self.terminal.has_output() { "console=ttyS0" } else { "8250.nr_uarts=0" };
+        format!("panic=-1 pci=off {console} {user}").trim_end().to_owned()
     }
 
     fn cpu_table(&self) -> Result<(Vec<kvm_cpuid_entry2>, Topology), KvmError> {

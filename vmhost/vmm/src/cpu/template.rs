@@ -167,11 +167,9 @@ const HOST_LEAVES: &[u32] = &[0x15, 0x16];
 
 /// What of `supported` passes.
 pub fn apply(template: CpuTemplate, supported: &[kvm_cpuid_entry2]) -> Vec<kvm_cpuid_entry2> {
-    let keeps = |entry: &&kvm_cpuid_entry2| {
-        let portable = template == CpuTemplate::Portable;
-        !EMPTY_LEAVES.contains(&entry.function) && !(portable && HOST_LEAVES.contains(&entry.function))
-    };
-    let mut passed: Vec<_> = supported.iter().filter(keeps).copied().collect();
+    let hidden = if template == CpuTemplate::Portable { HOST_LEAVES } else { &[] };
+    let passes = |entry: &&kvm_cpuid_entry2| ![EMPTY_LEAVES, hidden].concat().contains(&entry.function);
+    let mut passed: Vec<_> = supported.iter().filter(passes).copied().collect();
     for entry in &mut passed {
         let place = (entry.function, entry.index);
         for word in WORDS.iter().filter(|word| (word.leaf, word.index) == place) {
@@ -189,7 +187,8 @@ pub fn apply(template: CpuTemplate, supported: &[kvm_cpuid_entry2]) -> Vec<kvm_c
 /// Leaf 0xD lists the parts of XSAVE's area: without those whose feature is gone, and of the size of what is left.
 fn trim_xsave(entries: &mut Vec<kvm_cpuid_entry2>) {
     let user = entries.iter().find(|entry| (entry.function, entry.index) == (0xD, 0)).map_or(0, |entry| entry.eax);
-    entries.retain(|entry| entry.function != 0xD || entry.index < 2 || entry.index < 32 && user >> entry.index & 1 == 1);
+    entries
+        .retain(|entry| entry.function != 0xD || entry.index < 2 || entry.index < 32 && user >> entry.index & 1 == 1);
     // The legacy area and the header, then each part: its offset in EBX, its size in EAX.
     let parts = entries.iter().filter(|entry| entry.function == 0xD && entry.index >= 2);
     let size = parts.map(|part| part.ebx.saturating_add(part.eax)).max().unwrap_or(0).max(512 + 64);

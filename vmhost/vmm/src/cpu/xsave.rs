@@ -1,5 +1,8 @@
 //! XSAVE's area, whose size only KVM knows.
-#![allow(unsafe_code, reason = "the kernel writes and reads as much as it said before, past the struct of kvm-bindings")]
+#![allow(
+    unsafe_code,
+    reason = "the kernel writes and reads as much as it said before, past the struct of kvm-bindings"
+)]
 
 use kvm_bindings::{Xsave, kvm_xsave};
 use kvm_ioctls::{Cap, VcpuFd, VmFd};

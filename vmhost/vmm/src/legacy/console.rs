@@ -123,6 +123,11 @@ impl Output {
         Self { file, always_ready: false, waiting: false, poll, source }
     }
 
+    /// Whether there is a descriptor.
+    pub fn exists(&self) -> bool {
+        self.file.is_some()
+    }
+
     /// Something is in the buffer.
     pub fn on_bell(&mut self, console: &Console) {
         let _ = console.bell.read();

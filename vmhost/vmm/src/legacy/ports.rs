@@ -4,8 +4,8 @@
 //! of the specification), the keyboard controller's reset line that kernels
 //! fall back to, and a port whose only use is to measure boot time.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use crate::bus::Registers;

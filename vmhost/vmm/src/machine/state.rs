@@ -60,7 +60,9 @@ pub enum RestoreError {
     #[error(transparent)]
     Cpu(#[from] CpuMismatch),
     /// The parts are others than those that were saved.
-    #[error("the saved machine has {wanted}, this one has {found}: restore with the configuration that it was saved with")]
+    #[error(
+        "the saved machine has {wanted}, this one has {found}: restore with the configuration that it was saved with"
+    )]
     Differs {
         /// What was saved.
         wanted: String,
@@ -87,15 +89,11 @@ impl From<KvmError> for RestoreError {
 }
 
 /// Fails unless `wanted` is `found`.
-pub(super) fn same<T: PartialEq>(
-    wanted: T,
-    found: T,
-    describe: impl Fn(&T) -> String,
-) -> Result<(), RestoreError> {
+pub(super) fn same<T: PartialEq>(wanted: &T, found: &T, describe: impl Fn(&T) -> String) -> Result<(), RestoreError> {
     if wanted == found {
         return Ok(());
     }
-    Err(RestoreError::Differs { wanted: describe(&wanted), found: describe(&found) })
+    Err(RestoreError::Differs { wanted: describe(wanted), found: describe(found) })
 }
 
 /// Start and length of each region.

@@ -37,6 +37,10 @@ impl Terminal {
         Ok(Self { output: Output::new(output, poll.clone(), OUTPUT), input, full: false, poll: poll.clone() })
     }
 
+    pub(super) fn has_output(&self) -> bool {
+        self.output.exists()
+    }
+
     pub(super) fn on_event(&mut self, serial: &Serial, source: u32, ready: Ready) {
         match source {
             BELL => self.output.on_bell(serial.console()),

@@ -265,7 +265,14 @@ impl Context {
         let registers = match (vcpu.get_regs(), vcpu.get_sregs()) {
             (Ok(regs), Ok(sregs)) => format!(
                 "rip {:#x} rsp {:#x} rflags {:#x} cs {:#x} cr0 {:#x} cr2 {:#x} cr3 {:#x} cr4 {:#x} efer {:#x}",
-                regs.rip, regs.rsp, regs.rflags, sregs.cs.selector, sregs.cr0, sregs.cr2, sregs.cr3, sregs.cr4,
+                regs.rip,
+                regs.rsp,
+                regs.rflags,
+                sregs.cs.selector,
+                sregs.cr0,
+                sregs.cr2,
+                sregs.cr3,
+                sregs.cr4,
                 sregs.efer
             ),
             _ => "registers can't be read".into(),

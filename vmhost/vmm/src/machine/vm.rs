@@ -2,10 +2,10 @@
 #![allow(unsafe_code, reason = "KVM is given host addresses of guest memory")]
 
 use kvm_bindings::{
-    KVM_API_VERSION, KVM_IOAPIC_NUM_PINS, KVM_IRQ_ROUTING_IRQCHIP, KVM_IRQCHIP_IOAPIC, KVM_IRQCHIP_PIC_MASTER, KVM_IRQCHIP_PIC_SLAVE, KVM_MAX_CPUID_ENTRIES,
-    KVM_MEM_LOG_DIRTY_PAGES, KVM_PIT_SPEAKER_DUMMY, kvm_clock_data, kvm_cpuid_entry2, kvm_irq_routing_entry,
-    kvm_irq_routing_entry__bindgen_ty_1, kvm_irq_routing_irqchip, kvm_irqchip, kvm_pit_config, KvmIrqRouting,
-    kvm_pit_state2, kvm_userspace_memory_region,
+    KVM_API_VERSION, KVM_IOAPIC_NUM_PINS, KVM_IRQ_ROUTING_IRQCHIP, KVM_IRQCHIP_IOAPIC, KVM_IRQCHIP_PIC_MASTER,
+    KVM_IRQCHIP_PIC_SLAVE, KVM_MAX_CPUID_ENTRIES, KVM_MEM_LOG_DIRTY_PAGES, KVM_PIT_SPEAKER_DUMMY, KvmIrqRouting,
+    kvm_clock_data, kvm_cpuid_entry2, kvm_irq_routing_entry, kvm_irq_routing_entry__bindgen_ty_1,
+    kvm_irq_routing_irqchip, kvm_irqchip, kvm_pit_config, kvm_pit_state2, kvm_userspace_memory_region,
 };
 use kvm_ioctls::{Cap, Error as Errno, IoEventAddress, Kvm, VcpuFd, VmFd};
 use serde::{Deserialize, Serialize};
@@ -116,8 +116,8 @@ impl Vm {
             ..kvm_irq_routing_entry::default()
         };
         let routes: Vec<_> = (0..KVM_IOAPIC_NUM_PINS).map(route).collect();
-        let table = KvmIrqRouting::from_entries(&routes)
-            .map_err(|_| failed("interrupt routes")(Errno::new(libc::E2BIG)))?;
+        let table =
+            KvmIrqRouting::from_entries(&routes).map_err(|_| failed("interrupt routes")(Errno::new(libc::E2BIG)))?;
         self.fd.set_gsi_routing(&table).map_err(failed("KVM_SET_GSI_ROUTING"))
     }
 

@@ -4,7 +4,7 @@
 #![allow(unsafe_code, reason = "guests are assembled into this binary, and found by the assembler's symbols")]
 
 mod cpus;
-mod fixture;
+pub mod fixture;
 mod interrupts;
 mod life;
 mod saved;

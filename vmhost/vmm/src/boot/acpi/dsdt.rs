@@ -72,10 +72,7 @@ fn generation(table: &mut dyn AmlSink) {
         &[
             &Name::new("_HID".into(), &"ACPI0013"),
             &Name::new("_UID".into(), &ZERO),
-            &Name::new(
-                "_CRS".into(),
-                &ResourceTemplate::new(vec![&Interrupt::new(true, true, false, false, GED_GSI)]),
-            ),
+            &Name::new("_CRS".into(), &ResourceTemplate::new(vec![&Interrupt::new(true, true, false, false, GED_GSI)])),
             &Method::new(
                 "_EVT".into(),
                 1,

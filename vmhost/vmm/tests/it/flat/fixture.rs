@@ -6,10 +6,12 @@ use std::ops::ControlFlow;
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::time::Duration;
 
+use vm_memory::{Bytes as _, GuestMemoryBackend as _, GuestMemoryRegion};
 use vmm::events::{Interest, Ready};
 use vmm::legacy::console::DEFAULT_LIMIT;
-use vmm::machine::{Exit, Host, Machine, Setup};
+use vmm::machine::{Exit, Host, Machine, MachineState, Setup};
 use vmm::memory::GuestRam;
+use vmm::state;
 use vmm::virtio::Device;
 use kvm_ioctls::Kvm;
 use vmm_control::CpuTemplate;
@@ -19,8 +21,8 @@ use vmm_sys_util::timerfd::TimerFd;
 pub const BASE: u64 = 0x10_0000;
 /// The generation id that guests boot with.
 pub const GENERATION: [u8; 16] = *b"0123456789abcdef";
-/// Longer than any of these guests takes on a busy machine.
-const DEADLINE: Duration = Duration::from_secs(60);
+/// Longer than any guest takes, also one of Linux in an emulated machine.
+const DEADLINE: Duration = Duration::from_secs(300);
 const MEMORY_MIB: u32 = 32;
 
 const CONSOLE: u32 = 0;
@@ -145,6 +147,24 @@ impl Guest {
         self.machine.poll(CLOCK).remove(clock.as_raw_fd()).expect("it was added");
         (exit, printed)
     }
+}
+
+/// A copy of a paused machine's memory.
+pub fn copy(machine: &Machine) -> GuestRam {
+    let from = machine.ram().memory();
+    let size: u64 = from.iter().map(GuestMemoryRegion::len).sum();
+    let copy = GuestRam::create(u32::try_from(size >> 20).expect("small")).expect("memory");
+    for region in from.iter() {
+        let mut bytes = vec![0; region.len() as usize];
+        from.read_slice(&mut bytes, region.start_addr()).expect("inside memory");
+        copy.memory().write_slice(&bytes, region.start_addr()).expect("the same layout");
+    }
+    copy
+}
+
+/// Through the bytes that a file would hold.
+pub fn through_bytes(state: &MachineState) -> MachineState {
+    state::decode("a machine", &state::encode(state)).expect("what was just encoded")
 }
 
 struct Script<'a, S> {

@@ -3,13 +3,12 @@
 use std::io::Write as _;
 use std::ops::ControlFlow;
 
-use vm_memory::{Bytes as _, GuestAddress, GuestMemoryBackend as _, GuestMemoryRegion as _};
+use vm_memory::{Bytes as _, GuestAddress};
 use vmm::cpu::model::CpuMismatch;
 use vmm::machine::{Exit, Machine, MachineState, RestoreError};
 use vmm::memory::GuestRam;
-use vmm::state;
 
-use super::fixture::{Guest, boot, setup};
+use super::fixture::{Guest, boot, copy, setup, through_bytes};
 use super::guest;
 
 // Counts in memory and in a register, with a pattern in an SSE register; prints `A` at first and `.` sometimes, and `=`
@@ -53,24 +52,6 @@ guest!(
     "out dx, al"
     "5: jmp 5b"
 );
-
-/// A copy of a paused machine's memory.
-fn copy(machine: &Machine) -> GuestRam {
-    let from = machine.ram().memory();
-    let size: u64 = from.iter().map(|region| region.len()).sum();
-    let copy = GuestRam::create(u32::try_from(size >> 20).expect("small")).expect("memory");
-    for region in from.iter() {
-        let mut bytes = vec![0; region.len() as usize];
-        from.read_slice(&mut bytes, region.start_addr()).expect("inside memory");
-        copy.memory().write_slice(&bytes, region.start_addr()).expect("the same layout");
-    }
-    copy
-}
-
-/// Through the bytes that a file would hold.
-fn through_bytes(state: &MachineState) -> MachineState {
-    state::decode("a machine", &state::encode(state)).expect("what was just encoded")
-}
 
 #[test]
 fn a_saved_machine_counts_on_exactly_and_so_does_its_parent() {
@@ -142,7 +123,9 @@ fn the_dirty_log_has_the_pages_written_and_no_others() {
     let pages = |log: &[(usize, Vec<u64>)]| -> Vec<usize> {
         assert_eq!(log.len(), 1);
         let words = log[0].1.iter().enumerate();
-        words.flat_map(|(at, word)| (0..64).filter(move |bit| word >> bit & 1 == 1).map(move |bit| at * 64 + bit)).collect()
+        words
+            .flat_map(|(at, word)| (0..64).filter(move |bit| word >> bit & 1 == 1).map(move |bit| at * 64 + bit))
+            .collect()
     };
     assert_eq!(pages(&logs[0]), [0x400, 0x402]);
     assert_eq!(pages(&logs[1]), [0; 0]);
