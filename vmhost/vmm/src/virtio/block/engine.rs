@@ -116,7 +116,7 @@ pub(super) struct Engine {
 /// What work is given to that isn't done at once.
 enum Background {
     None,
-    Uring(Uring),
+    Uring(Box<Uring>),
     #[cfg(test)]
     Shuffled(shuffled::Shuffled),
 }
@@ -126,7 +126,7 @@ impl Engine {
     pub(super) fn new() -> io::Result<Self> {
         let mut engine = Self::inline()?;
         if let Ok(uring) = Uring::new(&engine.ready) {
-            engine.background = Background::Uring(uring);
+            engine.background = Background::Uring(uring.into());
         }
         Ok(engine)
     }

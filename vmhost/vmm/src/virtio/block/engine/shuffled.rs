@@ -1,6 +1,8 @@
-//! Jobs done late and out of order, for tests: whatever order a host may choose, this may.
+//! Jobs done late, out of order and in pieces, for tests: whatever order a host may choose, this may.
 
-use super::{Done, Job, inline};
+use std::io;
+
+use super::{Done, Job, Work, inline};
 
 /// Jobs that wait for their turn.
 pub(super) struct Shuffled {
@@ -22,7 +24,7 @@ impl Shuffled {
         while !self.jobs.is_empty() && self.below(3) != 0 {
             let place = self.below(self.jobs.len() as u64);
             let (number, job) = self.jobs.swap_remove(place);
-            let result = inline::perform(&job);
+            let result = self.perform(&job);
             done.push(job.over(number, result));
         }
         !self.jobs.is_empty()
@@ -30,6 +32,17 @@ impl Shuffled {
 
     pub(super) fn cancel(&mut self) {
         self.jobs.clear();
+    }
+
+    /// Reads and writes may end anywhere.
+    fn perform(&mut self, job: &Job) -> io::Result<u64> {
+        let length = 1 + self.below(job.length.max(1)) as u64;
+        let work = match &job.work {
+            Work::Read(buffers) => Work::Read(buffers.window(0, length)),
+            Work::Write(buffers) => Work::Write(buffers.window(0, length)),
+            _ => return inline::perform(job),
+        };
+        inline::perform(&Job { file: job.file.clone(), offset: job.offset, length, work })
     }
 
     fn below(&mut self, limit: u64) -> usize {

@@ -204,4 +204,35 @@ mod tests {
             assert_eq!(completion.result(), -libc::EACCES, "{}", entry.get_opcode());
         }
     }
+
+    #[test]
+    fn a_cancelled_ring_has_let_go_of_guest_memory() {
+        use std::io::Write as _;
+        use std::os::fd::OwnedFd;
+
+        use vm_memory::{Bytes as _, GuestAddress};
+
+        use super::super::Buffers;
+        use crate::memory::GuestRam;
+        use crate::virtio::Segment;
+
+        let Ok(mut uring) = Uring::new(&EventFd::new(EFD_NONBLOCK).expect("an eventfd")) else { return };
+        let ram = GuestRam::create(32).expect("memory");
+        let (reader, mut writer) = io::pipe().expect("a pipe");
+        let file = std::sync::Arc::new(OwnedFd::from(reader).into());
+        let segment = Segment { address: GuestAddress(0x1000), length: 5 };
+        let buffers = Buffers::part(ram.memory(), &[segment], 0, 5);
+        // A pipe has no bytes until somebody writes: the job is certainly with the kernel.
+        uring.begin(1, Job { file, offset: 0, length: 5, work: Work::Read(buffers) });
+        let mut done = Vec::new();
+        uring.over(&mut done);
+        assert!(done.is_empty() && uring.is_running());
+        let writing = std::thread::spawn(move || writer.write_all(b"bytes").expect("it is read"));
+        uring.cancel();
+        assert!(!uring.is_running());
+        let mut bytes = [0; 5];
+        ram.memory().read_slice(&mut bytes, GuestAddress(0x1000)).expect("in memory");
+        assert_eq!(&bytes, b"bytes", "the kernel was done with the memory when this ended");
+        writing.join().expect("no panic");
+    }
 }

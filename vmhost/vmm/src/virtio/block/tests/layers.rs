@@ -33,7 +33,7 @@ struct Layers {
 impl Layers {
     fn new(engine: fn() -> io::Result<Engine>) -> Self {
         let mut model = pattern(BASE, 1);
-        let (base, top) = (filled(&model), overlay(SIZE as u64));
+        let (base, top) = (memory(&model), overlay(SIZE as u64));
         model.resize(SIZE, 0);
         let possible = model.chunks(512).map(|sector| vec![sector.to_vec()]).collect();
         let disk = Self::open(&base, &[], &top, engine);
@@ -112,7 +112,7 @@ impl Layers {
 #[test]
 fn layers_are_one_disk_whatever_is_done_to_them() {
     for engine in ENGINES {
-        for seed in 1..=12u64 {
+        for seed in 1..=5u64 {
             let mut random = Random(0x9E37_79B9_7F4A_7C15 ^ seed);
             let mut layers = Layers::new(engine);
             for _ in 0..150 {
@@ -127,9 +127,9 @@ fn layers_are_one_disk_whatever_is_done_to_them() {
 /// Requests at the same time: each byte is what one of them, or the disk before, says it is.
 #[test]
 fn concurrent_requests_touch_no_bytes_but_their_own() {
-    for seed in 1..=60u64 {
+    for seed in 1..=20u64 {
         let mut random = Random(0x9E37_79B9_7F4A_7C15 ^ seed);
-        let (base, top) = (filled(&pattern(BASE, 1)), overlay(SIZE as u64));
+        let (base, top) = (memory(&pattern(BASE, 1)), overlay(SIZE as u64));
         let image = Image::open(copy(&base), Vec::new(), Some(copy(&top))).expect("layers");
         let engine = Engine::shuffled(seed * 77).expect("an engine");
         let options = BlockOptions { id: "a".into(), image, read_only: false, rate: RateLimit::default() };
@@ -162,7 +162,8 @@ fn concurrent_requests_touch_no_bytes_but_their_own() {
             let found = disk.read(0, 300);
             for (number, (found, before)) in found.chunks(512).zip(model.chunks(512)).enumerate() {
                 let possible = if written[number].is_empty() { vec![before.to_vec()] } else { written[number].clone() };
-                assert!(possible.iter().any(|data| data == found), "seed {seed}, round {round}, sector {number}");
+                let right = |(at, byte): (usize, &u8)| possible.iter().any(|data| data[at] == *byte);
+                assert!(found.iter().enumerate().all(right), "seed {seed}, round {round}, sector {number}");
             }
             model = found;
         }
@@ -174,7 +175,8 @@ fn concurrent_requests_touch_no_bytes_but_their_own() {
 fn a_frozen_layer_is_complete_and_stays_as_it_is() {
     for engine in ENGINES {
         let base = filled(&pattern(SIZE, 1));
-        let first = overlay(SIZE as u64);
+        let first = file();
+        Image::create_overlay(&first, SIZE as u64).expect("an overlay");
         let mut disk = Layers::open(&base, &[], &first, engine);
         disk.write(1, &pattern(4096, 2));
         let second = copy(&overlay(SIZE as u64));
