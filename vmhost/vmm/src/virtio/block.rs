@@ -123,6 +123,14 @@ impl Block {
         Self::with_engine(options, Engine::new()?)
     }
 
+    /// The same without io_uring, one request after another: for fuzzers, whose runs must repeat themselves.
+    ///
+    /// # Errors
+    /// Those of `new`.
+    pub fn synchronous(options: BlockOptions) -> io::Result<Self> {
+        Self::with_engine(options, Engine::inline()?)
+    }
+
     fn with_engine(options: BlockOptions, engine: Engine) -> io::Result<Self> {
         let BlockOptions { id, image, read_only, rate } = options;
         let invalid = |reason: String| Err(io::Error::new(io::ErrorKind::InvalidInput, reason));

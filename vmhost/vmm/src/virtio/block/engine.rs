@@ -8,6 +8,8 @@
 
 mod buffers;
 mod inline;
+#[cfg(test)]
+mod shuffled;
 mod uring;
 
 use std::fs::File;
@@ -108,25 +110,44 @@ pub(super) struct Engine {
     ready: EventFd,
     /// Done by plain system calls.
     done: Vec<Done>,
-    uring: Option<Uring>,
+    background: Background,
+}
+
+/// What work is given to that isn't done at once.
+enum Background {
+    None,
+    Uring(Box<Uring>),
+    #[cfg(test)]
+    Shuffled(shuffled::Shuffled),
 }
 
 impl Engine {
     /// io_uring if the host has what is needed of it and lets us.
     pub(super) fn new() -> io::Result<Self> {
         let mut engine = Self::inline()?;
-        engine.uring = Uring::new(&engine.ready).ok();
+        if let Ok(uring) = Uring::new(&engine.ready) {
+            engine.background = Background::Uring(uring.into());
+        }
         Ok(engine)
     }
 
     /// Plain system calls.
     pub(super) fn inline() -> io::Result<Self> {
-        Ok(Self { ready: EventFd::new(EFD_NONBLOCK | EFD_CLOEXEC)?, done: Vec::new(), uring: None })
+        let ready = EventFd::new(EFD_NONBLOCK | EFD_CLOEXEC)?;
+        Ok(Self { ready, done: Vec::new(), background: Background::None })
+    }
+
+    /// Jobs are done late and in any order, but always the same one.
+    #[cfg(test)]
+    pub(super) fn shuffled(seed: u64) -> io::Result<Self> {
+        let mut engine = Self::inline()?;
+        engine.background = Background::Shuffled(shuffled::Shuffled::new(seed));
+        Ok(engine)
     }
 
     /// Whether jobs are done in the background.
     pub(super) fn is_background(&self) -> bool {
-        self.uring.is_some()
+        !matches!(self.background, Background::None)
     }
 
     /// Becomes readable when jobs are over.
@@ -148,9 +169,14 @@ impl Engine {
 
     /// Begins a job. `number` comes back with it.
     pub(super) fn begin(&mut self, number: u64, job: Job) {
-        match &mut self.uring {
-            Some(uring) => uring.begin(number, job),
-            None => self.do_now(number, job),
+        match &mut self.background {
+            Background::None => self.do_now(number, job),
+            Background::Uring(uring) => uring.begin(number, job),
+            #[cfg(test)]
+            Background::Shuffled(jobs) => {
+                jobs.begin(number, job);
+                self.wake();
+            }
         }
     }
 
@@ -163,15 +189,24 @@ impl Engine {
     /// All jobs that are over by now.
     pub(super) fn over(&mut self) -> Vec<Done> {
         let mut done = std::mem::take(&mut self.done);
-        if let Some(uring) = &mut self.uring {
-            uring.over(&mut done);
+        match &mut self.background {
+            Background::None => {}
+            Background::Uring(uring) => uring.over(&mut done),
+            #[cfg(test)]
+            Background::Shuffled(jobs) => {
+                if jobs.over(&mut done) {
+                    self.wake();
+                }
+            }
         }
         done
     }
 
     /// Waits until a job is over, if there is one at all.
     pub(super) fn wait(&mut self) {
-        if let Some(uring) = self.uring.as_mut().filter(|_| self.done.is_empty()) {
+        if let Background::Uring(uring) = &mut self.background
+            && self.done.is_empty()
+        {
             uring.wait();
         }
     }
@@ -179,8 +214,11 @@ impl Engine {
     /// Ends all jobs, and drops those that haven't begun. Nothing touches guest memory after this.
     pub(super) fn cancel(&mut self) {
         self.done.clear();
-        if let Some(uring) = &mut self.uring {
-            uring.cancel();
+        match &mut self.background {
+            Background::None => {}
+            Background::Uring(uring) => uring.cancel(),
+            #[cfg(test)]
+            Background::Shuffled(jobs) => jobs.cancel(),
         }
     }
 }

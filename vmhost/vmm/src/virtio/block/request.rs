@@ -120,10 +120,12 @@ impl Request {
     /// Bytes written from the start of the writable buffers, for the used ring. Nothing is
     /// promised about data before the status when it isn't all there.
     pub(super) fn written(&self, complete: bool) -> u32 {
-        match self.action {
-            Action::Read(_) | Action::Id(_) if complete => u32::try_from(self.room + 1).unwrap_or(u32::MAX),
-            _ => u32::from(self.room == 0),
-        }
+        let data = match &self.action {
+            Action::Read(data) | Action::Id(data) if complete => data.length(),
+            _ => 0,
+        };
+        // The status follows at once, or there is a gap that isn't written.
+        u32::try_from(data + u64::from(data == self.room)).unwrap_or(u32::MAX)
     }
 }
 

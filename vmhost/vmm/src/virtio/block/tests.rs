@@ -1,11 +1,12 @@
 //! A driver's requests against files, by io_uring and by plain system calls.
 
 mod files;
+mod hostile;
 mod layers;
 mod requests;
 
 use std::fs::File;
-use std::os::fd::{AsRawFd as _, RawFd};
+use std::os::fd::{AsRawFd as _, FromRawFd as _, RawFd};
 use std::time::{Duration, Instant};
 
 use vm_memory::{Bytes as _, GuestAddress};
@@ -29,7 +30,7 @@ const UNSUPPORTED: u8 = 2;
 const HEADERS: u64 = 0x80_0000;
 const DATA: u64 = 0x100_0000;
 
-const ENGINES: [fn() -> io::Result<Engine>; 2] = [Engine::new, Engine::inline];
+const ENGINES: [fn() -> io::Result<Engine>; 3] = [Engine::new, Engine::inline, || Engine::shuffled(0x5EED)];
 
 /// A disk and its driver.
 struct Disk {
@@ -153,6 +154,20 @@ fn range(sector: u64, count: u32, flags: u32) -> [u8; 16] {
     bytes
 }
 
+/// A file of shared memory, whose file system has holes but no other way to clear.
+#[allow(unsafe_code, reason = "the standard library has no memfd_create")]
+fn memory(bytes: &[u8]) -> File {
+    use std::os::unix::fs::FileExt as _;
+    // SAFETY: the name outlives the call, and the descriptor is ours alone.
+    let file = unsafe {
+        let fd = libc::memfd_create(c"disk".as_ptr(), libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING);
+        assert!(fd >= 0);
+        File::from_raw_fd(fd)
+    };
+    file.write_all_at(bytes, 0).expect("room");
+    file
+}
+
 /// A file that has no name any more.
 fn file() -> File {
     copy(TempFile::new().expect("a temporary file").as_file())
@@ -165,8 +180,9 @@ fn filled(bytes: &[u8]) -> File {
     file
 }
 
+/// In memory, as random work with real syncs would take long.
 fn overlay(size: u64) -> File {
-    let file = file();
+    let file = memory(&[]);
     Image::create_overlay(&file, size).expect("an overlay");
     file
 }

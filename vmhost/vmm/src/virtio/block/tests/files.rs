@@ -1,23 +1,8 @@
 //! What the host's files do to a disk: clearing them, and their errors.
 
-use std::os::fd::FromRawFd as _;
 use std::os::unix::fs::MetadataExt as _;
 
 use super::*;
-
-/// A file of shared memory, whose file system has holes but no other way to clear.
-#[allow(unsafe_code, reason = "the standard library has no memfd_create")]
-fn memory(bytes: &[u8]) -> File {
-    use std::os::unix::fs::FileExt as _;
-    // SAFETY: the name outlives the call, and the descriptor is ours alone.
-    let file = unsafe {
-        let fd = libc::memfd_create(c"disk".as_ptr(), libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING);
-        assert!(fd >= 0);
-        File::from_raw_fd(fd)
-    };
-    file.write_all_at(bytes, 0).expect("room");
-    file
-}
 
 #[allow(unsafe_code, reason = "the standard library has no seals")]
 fn seal(file: &File, seals: i32) {

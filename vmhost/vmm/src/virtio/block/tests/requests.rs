@@ -40,6 +40,7 @@ fn each_request_has_its_answer() {
         (FLUSH, 99, &sector, 0, OK, 1),
         (ID_REQUEST, 0, &[], 20, OK, 21),
         (ID_REQUEST, 0, &[], 3, OK, 4),
+        (ID_REQUEST, 0, &[], 100, OK, 20),
         (DISCARD, 0, &one, 0, OK, 1),
         (DISCARD, 0, &all, 0, UNSUPPORTED, 1),
         (DISCARD, 0, &range(2047, 2, 0), 0, ERROR, 1),
