@@ -103,6 +103,7 @@ impl VsockDevice {
     }
 
     /// Waits for silent clients and guests as long as this instead of ten seconds.
+    #[cfg(test)]
     #[must_use]
     pub fn with_patience(mut self, patience: Duration) -> Self {
         self.patience = patience;

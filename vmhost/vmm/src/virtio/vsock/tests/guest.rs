@@ -84,7 +84,7 @@ impl Guest {
         let epoll = Arc::new(Epoll::new().expect("an epoll"));
         let mut bench = Bench::new(device.with_patience(patience), QUEUE);
         bench.device.attach(Poll::new(Arc::clone(&epoll), 7)).expect("watched");
-        bench.with(|device, io| device.start(io)).expect("started");
+        bench.with(VsockDevice::start).expect("started");
         Self { bench, inbox: VecDeque::new(), refill: true, buffer: 256 << 10, epoll, directory, sent: 0 }
     }
 
