@@ -46,7 +46,7 @@ const LAST_ID: u32 = 0x7fff_ffff;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How many chains are handled before other devices have their turn.
-pub const BATCH: usize = 256;
+pub const BATCH: usize = 64;
 
 /// A vsock device.
 pub struct VsockDevice {
