@@ -59,7 +59,7 @@ impl Client {
         let taken = end.map_or(peeked.len(), |end| end + 1);
         self.line.extend_from_slice(&peeked[..taken]);
         // What was peeked is there: taking it can't fall short.
-        if io::Read::read_exact(&mut self.host.stream(), &mut bytes[..taken]).is_err() {
+        if !transfer::take(self.host.stream(), &mut bytes[..taken]).is_ok_and(|count| count == taken) {
             return Said::Nonsense;
         }
         match end {

@@ -46,7 +46,7 @@ const LAST_ID: u32 = 0x7fff_ffff;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How many chains are handled before other devices have their turn.
-pub const BATCH: usize = 256;
+pub const BATCH: usize = 64;
 
 /// A vsock device.
 pub struct VsockDevice {
@@ -103,6 +103,7 @@ impl VsockDevice {
     }
 
     /// Waits for silent clients and guests as long as this instead of ten seconds.
+    #[cfg(test)]
     #[must_use]
     pub fn with_patience(mut self, patience: Duration) -> Self {
         self.patience = patience;

@@ -16,12 +16,11 @@ pub struct HostSocket {
 }
 
 impl HostSocket {
-    /// Makes `stream` non-blocking and watches it as `source`.
+    /// Watches `stream` as `source`. Whether it blocks doesn't matter, as no call of `transfer` does.
     ///
     /// # Errors
     /// When the host refuses.
     pub fn new(stream: UnixStream, poll: &Poll, source: u32, interest: Interest) -> io::Result<Self> {
-        stream.set_nonblocking(true)?;
         poll.add(stream.as_raw_fd(), source, interest)?;
         Ok(Self { stream, poll: poll.clone(), source, watched: Some(interest) })
     }

@@ -4,7 +4,7 @@
 #![allow(unsafe_code, reason = "the kernel is given addresses of guest memory, which no safe type may name")]
 
 use std::ffi::OsStr;
-use std::io::{self, IoSlice};
+use std::io;
 use std::mem::{self, offset_of};
 use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
@@ -25,12 +25,12 @@ const MAX_BUFFERS: usize = 1024;
 /// `WouldBlock` when there is nothing; 0 bytes are the end.
 pub fn receive(stream: &UnixStream, slices: &[Slice<'_>]) -> io::Result<usize> {
     let (_guards, mut buffers) = buffers(slices);
-    let message = message(&mut buffers);
+    let mut message = message(&mut buffers);
     // SAFETY: each buffer is a slice of guest memory, whose mapping lives as long
     // as `slices` is borrowed. Writing there breaks no rule of Rust's: no reference
-    // to it exists, as all access is volatile. The kernel only reads `message`'s
-    // buffer list, which outlives the call.
-    let count = length(unsafe { libc::recvmsg(stream.as_raw_fd(), &raw const message as *mut _, libc::MSG_DONTWAIT) })?;
+    // to it exists, as all access is volatile. `message` is ours, and its list of
+    // buffers outlives the call.
+    let count = length(unsafe { libc::recvmsg(stream.as_raw_fd(), &raw mut message, libc::MSG_DONTWAIT) })?;
     mark_written(slices, count);
     Ok(count)
 }
@@ -50,10 +50,7 @@ pub fn send(stream: &UnixStream, slices: &[Slice<'_>]) -> io::Result<usize> {
 /// # Errors
 /// Those of `send`.
 pub fn send_bytes(stream: &UnixStream, parts: [&[u8]; 2]) -> io::Result<usize> {
-    let mut buffers = parts.map(|part| {
-        let slice = IoSlice::new(part);
-        libc::iovec { iov_base: slice.as_ptr().cast_mut().cast(), iov_len: slice.len() }
-    });
+    let mut buffers = parts.map(|part| libc::iovec { iov_base: part.as_ptr().cast_mut().cast(), iov_len: part.len() });
     // SAFETY: the parts are borrowed for longer than the call, which only reads.
     unsafe { send_buffers(stream, &mut buffers) }
 }
@@ -63,9 +60,15 @@ pub fn send_bytes(stream: &UnixStream, parts: [&[u8]; 2]) -> io::Result<usize> {
 /// # Errors
 /// `WouldBlock` when there are none; 0 bytes are the end.
 pub fn peek(stream: &UnixStream, bytes: &mut [u8]) -> io::Result<usize> {
-    let flags = libc::MSG_PEEK | libc::MSG_DONTWAIT;
-    // SAFETY: `bytes` is ours to write for its whole length.
-    length(unsafe { libc::recv(stream.as_raw_fd(), bytes.as_mut_ptr().cast(), bytes.len(), flags) })
+    receive_bytes(stream, bytes, libc::MSG_PEEK)
+}
+
+/// Takes bytes of `stream` for the host itself.
+///
+/// # Errors
+/// Those of `peek`.
+pub fn take(stream: &UnixStream, bytes: &mut [u8]) -> io::Result<usize> {
+    receive_bytes(stream, bytes, 0)
 }
 
 /// A connection to the unix socket at `path`, without ever waiting for one.
@@ -103,6 +106,12 @@ fn buffers<B: BitmapSlice>(slices: &[vm_memory::VolatileSlice<'_, B>]) -> (Vec<P
     let buffers =
         guards.iter().map(|guard| libc::iovec { iov_base: guard.as_ptr().cast(), iov_len: guard.len() }).collect();
     (guards, buffers)
+}
+
+fn receive_bytes(stream: &UnixStream, bytes: &mut [u8], flags: libc::c_int) -> io::Result<usize> {
+    let flags = flags | libc::MSG_DONTWAIT;
+    // SAFETY: `bytes` is ours to write for its whole length.
+    length(unsafe { libc::recv(stream.as_raw_fd(), bytes.as_mut_ptr().cast(), bytes.len(), flags) })
 }
 
 fn message(buffers: &mut [libc::iovec]) -> libc::msghdr {

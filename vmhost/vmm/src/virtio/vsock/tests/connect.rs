@@ -106,6 +106,18 @@ fn no_more_clients_than_a_few_are_half_open_and_the_others_wait() {
 }
 
 #[test]
+fn a_client_gets_a_host_port_that_is_not_in_use() {
+    let mut guest = Guest::new();
+    let service = guest.listen(1 << 30);
+    let _stream = guest.connect(52, 1 << 30, &service);
+    let (_first, port) = guest.accept(52);
+    assert_eq!(port, (1 << 30) + 1);
+    let (_second, port) = guest.accept(52);
+    assert_eq!(port, (1 << 30) + 2);
+    assert_eq!(guest.metric("open_connections"), 3);
+}
+
+#[test]
 fn the_guest_reaches_a_service() {
     let mut guest = Guest::new();
     let service = guest.listen(80);

@@ -287,21 +287,71 @@ fn the_guest_is_told_of_credit_when_it_asks() {
 }
 
 #[test]
-fn device_writes_are_marked_for_the_next_snapshot() {
-    use vm_memory::bitmap::Bitmap as _;
-    use vm_memory::{GuestMemoryBackend as _, GuestMemoryRegion as _};
-    let mut guest = Guest::new();
+fn credit_travels_with_data_where_there_is_data() {
+    let mut guest = Guest::without_buffers(std::time::Duration::from_secs(60));
+    guest.offer(1);
+    guest.refill = false;
     let service = guest.listen(80);
     let mut stream = guest.connect(1000, 80, &service);
-    let dirty = |guest: &Guest| -> usize {
-        let region = guest.bench.ram.memory().iter().next().expect("a region");
-        (0x80_0000..0x80_0000 + 128 * 4096).step_by(4096).filter(|at| region.bitmap().dirty_at(*at)).count()
-    };
-    let before = dirty(&guest);
-    stream.write_all(&noise(3 * 4052, 1)).expect("written");
-    let mut count = 0;
-    while count < 3 * 4052 {
-        count += guest.next().payload.len();
+    let question = noise(128 << 10, 1);
+    for part in question.chunks(64 << 10) {
+        guest.send(guest.header(1000, 80, Op::Data), part);
     }
-    assert!(dirty(&guest) >= before + 3);
+    let mut bytes = vec![0; question.len()];
+    stream.set_nonblocking(false).expect("set");
+    // What the host's socket didn't take at once follows as it is read.
+    let reader = std::thread::spawn(move || stream.read_exact(&mut bytes).map(|()| (stream, bytes)));
+    while !reader.is_finished() {
+        guest.pump(1);
+    }
+    let (mut stream, bytes) = reader.join().expect("no panic").expect("read");
+    assert!(bytes == question);
+    stream.write_all(b"answer").expect("written");
+    guest.settle();
+    guest.offer(4);
+    let packet = guest.next();
+    assert_eq!((packet.payload.as_slice(), packet.header.fwd_cnt), (&b"answer"[..], 128 << 10));
+    guest.expect_nothing();
+}
+
+#[test]
+fn buffers_that_a_short_read_leaves_over_are_used_by_the_next() {
+    let mut guest = Guest::without_buffers(std::time::Duration::from_secs(60));
+    guest.offer(33);
+    guest.refill = false;
+    let service = guest.listen(80);
+    let mut stream = guest.connect(1000, 80, &service);
+    // A long write makes the device try many buffers at once.
+    let long = noise(4052 * 16, 1);
+    stream.write_all(&long).expect("written");
+    let mut found = Vec::new();
+    while found.len() < long.len() {
+        found.extend(guest.next().payload);
+    }
+    assert!(found == long);
+    for number in 0..16u8 {
+        stream.write_all(&[number]).expect("written");
+        assert_eq!(guest.next().payload, [number]);
+    }
+    guest.expect_nothing();
+}
+
+#[test]
+fn the_payload_of_a_receive_buffer_is_marked_for_the_next_snapshot() {
+    use vm_memory::bitmap::Bitmap as _;
+    use vm_memory::{GuestMemoryBackend as _, GuestMemoryRegion as _};
+    const HEADER: u64 = 0x60_0000;
+    const PAYLOAD: u64 = 0x61_0000;
+    let mut guest = Guest::without_buffers(std::time::Duration::from_secs(60));
+    guest.offer(1);
+    guest.refill = false;
+    let service = guest.listen(80);
+    let mut stream = guest.connect(1000, 80, &service);
+    let memory = guest.bench.ram.memory().clone();
+    guest.bench.drivers[0].chain(&memory, &[], &[(HEADER, 44), (PAYLOAD, 8192)]);
+    stream.write_all(b"payload").expect("written");
+    guest.event().expect("no fault");
+    let region = memory.iter().next().expect("a region");
+    let dirty = |at: u64| region.bitmap().dirty_at(usize::try_from(at).expect("small"));
+    assert_eq!((dirty(HEADER), dirty(PAYLOAD), dirty(PAYLOAD + 4096)), (true, true, false));
 }

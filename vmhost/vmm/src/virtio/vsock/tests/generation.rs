@@ -2,6 +2,7 @@ use std::io::Read as _;
 
 use super::guest::{CID, EVENT, Guest};
 use crate::virtio::Device as _;
+use crate::virtio::vsock::VsockDevice;
 use crate::virtio::vsock::packet::Op;
 use vm_memory::{Bytes as _, GuestAddress};
 
@@ -35,7 +36,7 @@ fn a_new_generation_has_no_connections_and_says_so() {
     offer_event(&mut guest);
     assert_eq!(event(&mut guest), None);
     guest.bench.device.set_cid(43);
-    guest.bench.with(|device, io| device.on_new_generation(io)).expect("no fault");
+    guest.bench.with(VsockDevice::on_new_generation).expect("no fault");
     assert_eq!(event(&mut guest), Some(0));
     assert_eq!(cid(&guest), 43);
     assert_eq!(stream.read(&mut [0; 16]).expect("closed"), 0);
@@ -47,7 +48,7 @@ fn a_new_generation_has_no_connections_and_says_so() {
 #[test]
 fn a_reset_waits_for_a_buffer() {
     let mut guest = Guest::new();
-    guest.bench.with(|device, io| device.on_new_generation(io)).expect("no fault");
+    guest.bench.with(VsockDevice::on_new_generation).expect("no fault");
     assert_eq!(event(&mut guest), None);
     offer_event(&mut guest);
     assert_eq!(event(&mut guest), Some(0));
@@ -58,7 +59,7 @@ fn saving_disturbs_no_connection_and_the_state_has_none() {
     let mut guest = Guest::new();
     let service = guest.listen(80);
     let mut stream = guest.connect(1000, 80, &service);
-    guest.bench.with(|device, io| device.drain(io)).expect("no fault");
+    guest.bench.with(VsockDevice::drain).expect("no fault");
     let state = guest.bench.device.save();
     guest.send(guest.header(1000, 80, Op::Data), b"goes on");
     let mut bytes = [0; 7];
@@ -69,7 +70,7 @@ fn saving_disturbs_no_connection_and_the_state_has_none() {
     child.bench.device.restore(&state).expect("its own state");
     assert_eq!(cid(&child), CID);
     offer_event(&mut child);
-    child.bench.with(|device, io| device.start(io)).expect("no fault");
+    child.bench.with(VsockDevice::start).expect("no fault");
     assert_eq!(event(&mut child), Some(0));
     child.send(child.header(1000, 80, Op::Data), b"?");
     child.expect(Op::Reset);
