@@ -9,5 +9,6 @@
 pub mod events;
 pub mod memory;
 pub mod rate;
+pub mod snapshot;
 pub mod state;
 pub mod virtio;

@@ -294,7 +294,7 @@ impl Discarder {
     /// When the range isn't in memory or not of whole pages.
     pub fn discard(&self, address: GuestAddress, length: u64) -> io::Result<()> {
         let invalid = || io::Error::new(io::ErrorKind::InvalidInput, "not whole pages of guest memory");
-        if address.0 % PAGE_BYTES != 0 || length % PAGE_BYTES != 0 {
+        if !address.0.is_multiple_of(PAGE_BYTES) || !length.is_multiple_of(PAGE_BYTES) {
             return Err(invalid());
         }
         let end = address.0.checked_add(length).ok_or_else(invalid)?;
