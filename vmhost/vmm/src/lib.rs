@@ -7,6 +7,7 @@
 //! (`events`), each vCPU on its own; a vCPU only ever touches registers.
 
 pub mod events;
+pub mod jail;
 pub mod memory;
 pub mod rate;
 pub mod snapshot;

@@ -193,15 +193,6 @@ impl GuestRam {
     pub fn discarder(&self) -> Discarder {
         Discarder { huge_pages: self.huge_pages, mapping: self.mapping.clone(), backing: self.backing.clone() }
     }
-
-    /// How much of guest memory takes room on the host, in bytes, whether it's
-    /// shared with others or not. Takes time for each page.
-    ///
-    /// # Errors
-    /// Those of `mincore`.
-    pub fn resident(&self) -> io::Result<u64> {
-        self.mapping.resident()
-    }
 }
 
 impl Private {
