@@ -193,15 +193,6 @@ impl GuestRam {
     pub fn discarder(&self) -> Discarder {
         Discarder { huge_pages: self.huge_pages, mapping: self.mapping.clone(), backing: self.backing.clone() }
     }
-
-    /// How much of guest memory takes room on the host, in bytes, whether it's
-    /// shared with others or not. Takes time for each page.
-    ///
-    /// # Errors
-    /// Those of `mincore`.
-    pub fn resident(&self) -> io::Result<u64> {
-        self.mapping.resident()
-    }
 }
 
 impl Private {
@@ -294,7 +285,7 @@ impl Discarder {
     /// When the range isn't in memory or not of whole pages.
     pub fn discard(&self, address: GuestAddress, length: u64) -> io::Result<()> {
         let invalid = || io::Error::new(io::ErrorKind::InvalidInput, "not whole pages of guest memory");
-        if address.0 % PAGE_BYTES != 0 || length % PAGE_BYTES != 0 {
+        if !address.0.is_multiple_of(PAGE_BYTES) || !length.is_multiple_of(PAGE_BYTES) {
             return Err(invalid());
         }
         let end = address.0.checked_add(length).ok_or_else(invalid)?;

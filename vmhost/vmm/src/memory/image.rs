@@ -236,7 +236,7 @@ impl Index {
             return Err(ImageError::Version(self.version));
         }
         let invalid = |reason: String| Err(ImageError::Invalid(reason));
-        if self.bytes == 0 || self.bytes % (1 << 20) != 0 || self.bytes > MAX_BYTES {
+        if self.bytes == 0 || !self.bytes.is_multiple_of(1 << 20) || self.bytes > MAX_BYTES {
             return invalid(format!("{} bytes of RAM", self.bytes));
         }
         let pages = self.bytes / PAGE_BYTES;

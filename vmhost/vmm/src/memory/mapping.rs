@@ -212,24 +212,6 @@ impl Mapping {
         Ok(())
     }
 
-    /// How many bytes of guest memory are present in this process, shared or not.
-    pub fn resident(&self) -> io::Result<u64> {
-        let mut pages = 0;
-        let mut present = Vec::new();
-        for slot in &self.slots {
-            let length = usize::try_from(slot.length).map_err(io::Error::other)?;
-            present.clear();
-            present.resize(length / PAGE, 0u8);
-            // SAFETY: the slot is mapped, and the vector has a byte for each of its pages.
-            let result = unsafe { libc::mincore(slot.host as *mut libc::c_void, length, present.as_mut_ptr()) };
-            if result < 0 {
-                return Err(io::Error::last_os_error());
-            }
-            pages += present.iter().filter(|&&byte| byte & 1 == 1).count() as u64;
-        }
-        Ok(pages * PAGE_BYTES)
-    }
-
     /// The addresses and lengths in this process that `run` has, one for each region it lies in.
     fn pieces(&self, run: Run) -> io::Result<Vec<(usize, usize)>> {
         let range = run.count.checked_mul(PAGE_BYTES).and_then(|length| {

@@ -5,3 +5,4 @@ mod disk;
 mod flat;
 mod jail;
 mod lab;
+mod memory;
