@@ -25,8 +25,7 @@ impl Inherited {
     /// # Errors
     /// When there is none, or it wasn't inherited, or it was taken before, or it is a standard stream.
     pub fn take(number: u32) -> io::Result<OwnedFd> {
-        let refuse =
-            |why: &str| Err(io::Error::new(io::ErrorKind::InvalidInput, format!("descriptor {number} {why}")));
+        let refuse = |why: &str| Err(io::Error::new(io::ErrorKind::InvalidInput, format!("descriptor {number} {why}")));
         let Some(raw) = RawFd::try_from(number).ok().filter(|raw| *raw > 2) else {
             return refuse("is a standard stream or no descriptor at all");
         };

@@ -1,0 +1,3 @@
+//! The VMM through its surfaces.
+
+mod control;
