@@ -8,6 +8,7 @@
 
 pub mod control;
 pub mod events;
+pub mod jail;
 pub mod log;
 pub mod memory;
 pub mod metrics;

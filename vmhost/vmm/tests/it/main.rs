@@ -1,3 +1,4 @@
-//! The VMM through its surfaces.
+//! Integration tests, one module a subject.
 
 mod control;
+mod jail;
