@@ -138,7 +138,7 @@ impl Client {
 
     fn receive(&mut self) -> Result<FromVm, ClientError> {
         loop {
-            if let Some(frame) = self.reader.next()? {
+            if let Some(frame) = self.reader.next_frame()? {
                 return Ok(frame);
             }
             if !self.reader.fill(&self.stream)? {

@@ -30,16 +30,16 @@ fn hello() -> Vec<u8> {
 }
 
 /// All that the server says until it closes, in short.
-fn words(stream: UnixStream) -> String {
+fn words(stream: &UnixStream) -> String {
     let mut reader = FrameReader::default();
     let mut words = Vec::new();
     loop {
-        match reader.next::<FromVm>().expect("a frame") {
+        match reader.next_frame::<FromVm>().expect("a frame") {
             Some(FromVm::Welcome(_)) => words.push("welcome".to_owned()),
             Some(FromVm::Refused(error)) => words.push(format!("refused: {error}")),
             Some(FromVm::Reply { id, outcome, .. }) => words.push(format!("{id}: {outcome:?}")),
             Some(FromVm::Event(event)) => words.push(event.kind.name().to_owned()),
-            None => match reader.fill(&stream) {
+            None => match reader.fill(stream) {
                 Ok(true) => {}
                 Ok(false) => return words.join("; "),
                 // It closed with bytes of ours unread.
@@ -53,7 +53,7 @@ fn words(stream: UnixStream) -> String {
 fn check(served: &Served, bytes: &[u8], expected: &str) {
     let mut stream = connect(served);
     stream.write_all(bytes).expect("room");
-    assert_eq!(words(stream), expected, "{}", String::from_utf8_lossy(bytes));
+    assert_eq!(words(&stream), expected, "{}", String::from_utf8_lossy(bytes));
     served.client().pause().expect("the server lives");
 }
 
@@ -97,7 +97,7 @@ fn a_request_of_an_unknown_kind_is_answered_by_its_number() {
     let frames =
         [hello(), frame(r#"{"id":5,"request":"teleport"}"#), frame(r#"{"id":6,"request":{"stop":{"force":true}}}"#)];
     stream.write_all(&frames.concat()).expect("room");
-    let words = words(stream);
+    let words = words(&stream);
     assert!(words.starts_with("welcome; 5: Failed(ControlError { code: BadRequest, message: \"the request can't be read: unknown variant `teleport`, expected one of `info`, `start`,"), "{words}");
     assert!(words.ends_with("6: Done(Unit)"), "{words}");
 }
@@ -121,7 +121,7 @@ fn a_byte_at_a_time_is_slow_but_legal() {
         other.pause().expect("others are served before each byte");
         stream.write_all(&[byte]).expect("room");
     }
-    assert_eq!(words(stream), "welcome; 1: Done(Unit)");
+    assert_eq!(words(&stream), "welcome; 1: Done(Unit)");
 }
 
 /// A frame with descriptors that its text may not speak of.
@@ -136,7 +136,7 @@ fn descriptors_that_nobody_asked_for() {
     let hello = serde_json::to_value(Hello::of_this_build("test")).expect("JSON");
     let stream = connect(&served);
     send(&stream, &hello, 1);
-    assert_eq!(words(stream), "refused: a frame speaks of 0 descriptors, 1 came with it");
+    assert_eq!(words(&stream), "refused: a frame speaks of 0 descriptors, 1 came with it");
 
     // They pile up at the head of a frame that never ends.
     let stream = connect(&served);
@@ -148,7 +148,7 @@ fn descriptors_that_nobody_asked_for() {
             (0..MAX_DESCRIPTORS / 2).map(|_| stream.as_fd().try_clone_to_owned().expect("a copy")).collect();
         refused |= Outgoing::new(&1, copies).expect("small").send(&stream).is_err();
     }
-    let words = words(stream);
+    let words = words(&stream);
     assert!(refused || words == "welcome", "{words}");
 
     // The request is refused, its descriptors are closed, and the connection lives on.
@@ -179,7 +179,7 @@ fn a_client_that_does_not_read_is_not_read_from() {
     let mut reader = FrameReader::default();
     let mut answered = 0;
     while answered < ASKED {
-        match reader.next::<FromVm>().expect("a frame") {
+        match reader.next_frame::<FromVm>().expect("a frame") {
             Some(FromVm::Reply { id, .. }) => {
                 assert_eq!(id, answered);
                 answered += 1;
