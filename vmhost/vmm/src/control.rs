@@ -22,8 +22,8 @@ use vmm_sys_util::eventfd::{EFD_CLOEXEC, EFD_NONBLOCK, EventFd};
 use crate::events::{Interest, Poll, Ready};
 use crate::log::Log;
 
-use answer::Returns;
 pub use answer::Answer;
+use answer::Returns;
 use connection::{Connection, Incoming};
 pub use listener::Listener;
 

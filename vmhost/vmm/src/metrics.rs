@@ -27,7 +27,8 @@ impl Counter {
 }
 
 /// Upper limits of buckets in µs: a step of about three, from a cached read to a stuck disk.
-const LIMITS: [u64; 14] = [1, 3, 10, 30, 100, 300, 1_000, 3_000, 10_000, 30_000, 100_000, 300_000, 1_000_000, 3_000_000];
+const LIMITS: [u64; 14] =
+    [1, 3, 10, 30, 100, 300, 1_000, 3_000, 10_000, 30_000, 100_000, 300_000, 1_000_000, 3_000_000];
 
 /// How long something takes, in fixed buckets.
 #[derive(Debug, Default)]

@@ -69,8 +69,7 @@ impl Client {
     /// When the VM is of another version, or the other side is none.
     pub fn over(stream: UnixStream) -> Result<Self, ClientError> {
         let welcome = Welcome { version: VERSION, program: String::new() };
-        let mut client =
-            Self { stream, reader: FrameReader::default(), next_id: 1, events: VecDeque::new(), welcome };
+        let mut client = Self { stream, reader: FrameReader::default(), next_id: 1, events: VecDeque::new(), welcome };
         let hello = Hello::of_this_build(concat!("vmm-control ", env!("CARGO_PKG_VERSION")));
         Outgoing::new(&hello, Vec::new())?.send(&client.stream)?;
         match client.receive()? {
@@ -139,7 +138,7 @@ impl Client {
 
     fn receive(&mut self) -> Result<FromVm, ClientError> {
         loop {
-            if let Some(frame) = self.reader.next()? {
+            if let Some(frame) = self.reader.next_frame()? {
                 return Ok(frame);
             }
             if !self.reader.fill(&self.stream)? {

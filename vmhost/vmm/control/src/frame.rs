@@ -90,7 +90,7 @@ impl FrameReader {
     ///
     /// # Errors
     /// When it is no such frame; the connection is of no use then.
-    pub fn next<T: DeserializeOwned>(&mut self) -> Result<Option<T>, FrameError> {
+    pub fn next_frame<T: DeserializeOwned>(&mut self) -> Result<Option<T>, FrameError> {
         let Some(header) = self.bytes.first_chunk::<HEADER>() else { return Ok(None) };
         let length = usize::try_from(u32::from_le_bytes(*header)).unwrap_or(usize::MAX);
         if length > MAX_FRAME {
@@ -206,7 +206,7 @@ mod tests {
         near.write_all(bytes).expect("room");
         let mut reader = FrameReader::default();
         reader.fill(&far).expect("bytes");
-        reader.next()
+        reader.next_frame()
     }
 
     fn check(bytes: &[u8], expected: &str) {
@@ -245,7 +245,7 @@ mod tests {
         let mut reader = FrameReader::default();
         let mut found = Vec::new();
         while found.len() < 3 {
-            let Some(value) = reader.next::<u32>().expect("a frame") else {
+            let Some(value) = reader.next_frame::<u32>().expect("a frame") else {
                 assert!(reader.fill(&far).expect("bytes"));
                 continue;
             };

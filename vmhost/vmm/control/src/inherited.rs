@@ -25,8 +25,7 @@ impl Inherited {
     /// # Errors
     /// When there is none, or it wasn't inherited, or it was taken before, or it is a standard stream.
     pub fn take(number: u32) -> io::Result<OwnedFd> {
-        let refuse =
-            |why: &str| Err(io::Error::new(io::ErrorKind::InvalidInput, format!("descriptor {number} {why}")));
+        let refuse = |why: &str| Err(io::Error::new(io::ErrorKind::InvalidInput, format!("descriptor {number} {why}")));
         let Some(raw) = RawFd::try_from(number).ok().filter(|raw| *raw > 2) else {
             return refuse("is a standard stream or no descriptor at all");
         };
@@ -76,12 +75,12 @@ mod tests {
         let (near, mut far) = UnixStream::pair().expect("a pair");
         let (hidden, _hidden_far) = UnixStream::pair().expect("a pair");
         let number = near.as_raw_fd();
-        let mut command = Command::new("sh");
+        let mut command = Command::new("bash");
         let script = format!("echo passed >&{number}; [ -e /proc/self/fd/{} ] && echo leaked >&{number}; exit 0", {
             hidden.as_raw_fd()
         });
         Inherited::pass(command.arg("-c").arg(script), &[near.as_fd()]);
-        let mut child = command.spawn().expect("sh");
+        let mut child = command.spawn().expect("bash");
         drop(near);
         let mut text = String::new();
         far.read_to_string(&mut text).expect("text");

@@ -87,7 +87,7 @@ impl Connection {
     pub fn next(&mut self) -> Result<Option<Incoming>, ControlError> {
         let bad = |error: vmm_control::FrameError| ControlError::new(Code::BadRequest, error.to_string());
         if !self.greeted {
-            let Some(hello) = self.reader.next::<Hello>().map_err(bad)? else { return Ok(None) };
+            let Some(hello) = self.reader.next_frame::<Hello>().map_err(bad)? else { return Ok(None) };
             self.reader.take_descriptors(0).map_err(bad)?;
             hello.check()?;
             self.greeted = true;
@@ -96,7 +96,9 @@ impl Connection {
             return Ok(Some(Incoming::Greeted));
         }
         // In two steps, so that a request of an unknown kind still has a number to answer to.
-        let Some(frame) = self.reader.next::<RequestFrame<serde_json::Value>>().map_err(bad)? else { return Ok(None) };
+        let Some(frame) = self.reader.next_frame::<RequestFrame<serde_json::Value>>().map_err(bad)? else {
+            return Ok(None);
+        };
         let descriptors = self.reader.take_descriptors(frame.descriptors).map_err(bad)?;
         let request = serde_json::from_value(frame.request)
             .map_err(|error| ControlError::new(Code::BadRequest, format!("the request can't be read: {error}")));

@@ -59,9 +59,7 @@ impl Listener {
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE)) => {
-                    if self.spare.take().is_none() {
-                        return None;
-                    }
+                    drop(self.spare.take()?);
                     drop(self.socket.accept());
                     self.spare = self.socket.try_clone().ok().map(OwnedFd::from);
                 }

@@ -81,8 +81,12 @@ Private_Dirty:        20 kB
 Rss:                   2 kB
 Private_Clean:         0 kB
 ";
-        let expected =
-            ProcessMemory { guest_resident_kib: 500, guest_private_kib: 400, vmm_resident_kib: 42, vmm_private_kib: 30 };
+        let expected = ProcessMemory {
+            guest_resident_kib: 500,
+            guest_private_kib: 400,
+            vmm_resident_kib: 42,
+            vmm_private_kib: 30,
+        };
         #[allow(clippy::single_range_in_vec_init, reason = "guest memory may be one range")]
         let guest = [0x7f00_0000_0000..0x7f00_0800_0000];
         assert_eq!(add_up(smaps, &guest), expected);
