@@ -129,8 +129,11 @@ pub fn run(options: RunOptions) -> Result<ExitReason, RunError> {
     let RunOptions { config, frozen, control, jail, log, ready, start } = options;
     let log = Log::new(log);
     let mappings = Mappings::open().map_err(|error| RunError::Host("/proc/self/smaps", error))?;
-    let listener = Listener::bind(&control)
-        .map_err(|source| OpenError::File { what: "control socket", path: control.clone(), source })?;
+    let listener = Listener::bind(&control).map_err(|source| OpenError::File {
+        what: "control socket",
+        path: control.clone(),
+        source,
+    })?;
     let Opened { kvm, kernel, initramfs, disks, links, vsock, console, console_input } =
         open::all(&config, frozen.as_ref().map(|_| ()), jail.as_ref())?;
     let (frozen, disks) = match frozen {
@@ -185,12 +188,7 @@ pub fn run(options: RunOptions) -> Result<ExitReason, RunError> {
     serve(machine, Supervisor::new(server, operator), &log, ready, start)
 }
 
-fn boot(
-    setup: Setup,
-    config: &VmConfig,
-    kernel: Option<&File>,
-    initramfs: Option<&File>,
-) -> Result<Machine, RunError> {
+fn boot(setup: Setup, config: &VmConfig, kernel: Option<&File>, initramfs: Option<&File>) -> Result<Machine, RunError> {
     let missing = || RunError::Host("the kernel", io::ErrorKind::NotFound.into());
     let kernel = kernel.ok_or_else(missing)?;
     Ok(Machine::boot(setup, kernel, initramfs, &config.boot.command_line, random()?)?)

@@ -102,12 +102,8 @@ fn image(record: &DiskRecord) -> Result<Image, String> {
 }
 
 fn net(network: &Network, link: Link) -> Result<Net, RunError> {
-    let options = NetOptions {
-        mac: network.mac,
-        mtu: MTU,
-        send_rate: network.send_rate,
-        receive_rate: network.receive_rate,
-    };
+    let options =
+        NetOptions { mac: network.mac, mtu: MTU, send_rate: network.send_rate, receive_rate: network.receive_rate };
     let net = match link {
         Link::Tap(file) => Net::tap(options, file),
         Link::Passt(stream) => Net::passt(options, stream),

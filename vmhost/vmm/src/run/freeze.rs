@@ -119,7 +119,9 @@ impl Desk<'_> {
             let count = matched.iter().filter(|(of, _, _)| *of == index).count();
             if disk.written.is_some() && count != 1 {
                 let message = format!("disk `{}` needs one new overlay, {count} came", disk.id);
-                return Err(ControlError::new(Code::Descriptors, message).remedy("send an empty file for each writable disk"));
+                return Err(
+                    ControlError::new(Code::Descriptors, message).remedy("send an empty file for each writable disk")
+                );
             }
         }
         Ok(matched)
@@ -181,7 +183,8 @@ impl Desk<'_> {
         let known = self.operator.records().iter().rev().find(|record| record.id().to_string() == *parent).cloned();
         known.map(Some).ok_or_else(|| {
             let error = ControlError::new(Code::NotFound, format!("this VM has no snapshot `{parent}`"));
-            error.remedy("name one that was taken of this very process or that it was restored from, or take a full one")
+            error
+                .remedy("name one that was taken of this very process or that it was restored from, or take a full one")
         })
     }
 

@@ -6,9 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use vm_memory::{GuestMemoryBackend as _, GuestMemoryRegion as _, MemoryRegionAddress};
-use vmm_control::{
-    DeviceInfo, EventKind, GenerationId, Info, Metrics, Stats, State, VmConfig,
-};
+use vmm_control::{DeviceInfo, EventKind, GenerationId, Info, Metrics, State, Stats, VmConfig};
 
 use super::Frozen;
 use super::devices::DiskRecord;

@@ -29,7 +29,9 @@ impl Operations for Desk<'_> {
             return answer.send(Err(error));
         }
         match request {
-            Request::Snapshot { kind, resume, overlays } => self.snapshot(&kind, resume, &overlays, descriptors, answer),
+            Request::Snapshot { kind, resume, overlays } => {
+                self.snapshot(&kind, resume, &overlays, descriptors, answer)
+            }
             Request::Clone { overlays } => match self.clone_vm(&overlays, descriptors) {
                 Ok((cloned, files)) => answer.send_with(Ok(Response::Cloned(Box::new(cloned))), files),
                 Err(error) => answer.send(Err(error)),
@@ -81,10 +83,7 @@ impl Desk<'_> {
         result.ok_or_else(|| ControlError::new(Code::Internal, format!("`{name}` is another kind of device")))
     }
 
-    fn balloon<T>(
-        &self,
-        call: impl FnOnce(&mut Balloon, &mut crate::virtio::Io<'_>) -> T,
-    ) -> Result<T, ControlError> {
+    fn balloon<T>(&self, call: impl FnOnce(&mut Balloon, &mut crate::virtio::Io<'_>) -> T) -> Result<T, ControlError> {
         if self.operator.config.balloon.is_none() {
             return Err(ControlError::new(Code::Unsupported, "this VM was configured without a balloon"));
         }
@@ -142,9 +141,7 @@ impl Desk<'_> {
 
     fn generation(&mut self) -> Result<GenerationId, ControlError> {
         let id = super::random().map_err(|error| ControlError::host("a new generation id", &error))?;
-        self.machine
-            .new_generation(id)
-            .map_err(|error| ControlError::host("the guest's generation id", &error))?;
+        self.machine.new_generation(id).map_err(|error| ControlError::host("the guest's generation id", &error))?;
         Ok(self.operator.info(self.machine).generation)
     }
 

@@ -2,5 +2,4 @@
 //!
 //! Each is `#[ignore]`d, as it can't pass elsewhere; the lab runs ignored tests.
 
-mod boot;
 mod kvm;

@@ -6,6 +6,7 @@ use std::ops::ControlFlow;
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::time::Duration;
 
+use kvm_ioctls::Kvm;
 use vm_memory::{Bytes as _, GuestMemoryBackend as _, GuestMemoryRegion};
 use vmm::events::{Interest, Ready};
 use vmm::legacy::console::DEFAULT_LIMIT;
@@ -13,7 +14,6 @@ use vmm::machine::{Exit, Host, Machine, MachineState, Setup};
 use vmm::memory::GuestRam;
 use vmm::state;
 use vmm::virtio::Device;
-use kvm_ioctls::Kvm;
 use vmm_control::CpuTemplate;
 use vmm_sys_util::timerfd::TimerFd;
 
