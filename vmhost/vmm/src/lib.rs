@@ -6,12 +6,14 @@
 //! It knows neither HTTP nor what the VM is for. All devices run on one thread
 //! (`events`), each vCPU on its own; a vCPU only ever touches registers.
 
+pub mod cli;
 pub mod control;
 pub mod events;
 pub mod jail;
 pub mod log;
 pub mod memory;
 pub mod metrics;
+pub mod probe;
 pub mod rate;
 pub mod state;
 pub mod virtio;

@@ -132,7 +132,7 @@ impl Launch {
         near.set_read_timeout(Some(self.timeout)).map_err(host("set a time limit"))?;
         let mut command = Command::new(&self.program);
         command.arg(verb).arg(option).arg(document.as_raw_fd().to_string());
-        command.arg("--ready-fd").arg(far.as_raw_fd().to_string());
+        command.arg("--paused").arg("--ready-fd").arg(far.as_raw_fd().to_string());
         command.arg("--control").arg(&self.control).args(&self.arguments);
         if let Some(errors) = &self.errors {
             let file = std::fs::File::options().create(true).append(true).open(errors);
