@@ -56,7 +56,8 @@ pub fn clone(arguments: &CloneArgs, out: Output) -> anyhow::Result<()> {
         let name = format!("{prefix}-{number}");
         let run_directory = arguments.target.root.of(&name)?;
         let networks = arguments.network.iter().map(|text| network(text, number)).collect::<anyhow::Result<_>>()?;
-        let launch = Launch::new(&program, &run_directory.join(SOCKET));
+        let mut launch = Launch::new(&program, &run_directory.join(SOCKET));
+        launch.errors = Some(run_directory.join("errors.log"));
         Ok((name, ChildOptions { run_directory, launch, vsock: None, networks, console: Console::Off }))
     };
     let numbered = (1..=arguments.count).map(options).collect::<anyhow::Result<Vec<_>>>()?;

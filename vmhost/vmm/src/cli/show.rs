@@ -93,8 +93,8 @@ pub fn snapshot(done: &SnapshotDone) -> String {
         "snapshot {}: {} KiB of memory in {}, the guest stood still for {}\n",
         done.id,
         done.memory_bytes >> 10,
-        seconds(done.total_us),
-        seconds(done.paused_us)
+        duration(done.total_us),
+        duration(done.paused_us)
     )
 }
 
@@ -135,6 +135,15 @@ pub fn probe(report: &Report) -> String {
     }
     let _ = writeln!(text, "decided in {} ms", report.took_us / 1000);
     text
+}
+
+/// In the unit that fits.
+fn duration(us: u64) -> String {
+    match us {
+        0..1_000 => format!("{us} µs"),
+        1_000..1_000_000 => format!("{}.{} ms", us / 1000, us / 100 % 10),
+        _ => seconds(us),
+    }
 }
 
 fn seconds(us: u64) -> String {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::{anyhow, bail};
 use clap::Args;
 use vmm_control::Client;
 
@@ -116,7 +116,7 @@ impl Target {
         let others = if self.vm.is_some() { names(&self.root.path()?) } else { Vec::new() };
         match others.as_slice() {
             [] => Err(error.into()),
-            names => Err(error).with_context(|| format!("the VMs here are {}", names.join(", "))),
+            names => Err(anyhow!("{error}; the VMs here are {}", names.join(", "))),
         }
     }
 }

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 use clap::{ArgGroup, Args};
-use vmm_control::spawn::fresh_overlays;
+use vmm_control::spawn::{fresh_overlays, keep_or_discard};
 use vmm_control::{Bucket, ClientError, ExitReason, RateLimit, RateTarget, SnapshotKind};
 
 use super::{Output, Target, show};
@@ -51,8 +51,9 @@ pub fn snapshot(arguments: &SnapshotArgs, out: Output) -> anyhow::Result<()> {
         None => SnapshotKind::Full,
     };
     let overlays = fresh_overlays(&config, &place)?;
-    let done = client.snapshot(opened.into(), kind, !arguments.stay_paused, overlays)?;
-    out.print(&done, show::snapshot)
+    let names: Vec<_> = overlays.iter().map(|(overlay, _)| overlay.clone()).collect();
+    let result = client.snapshot(opened.into(), kind, !arguments.stay_paused, overlays);
+    out.print(&keep_or_discard(&names, result)?, show::snapshot)
 }
 
 /// What `vmm rate` takes.

@@ -49,36 +49,62 @@ fn flags_become_a_configuration() {
 
 #[test]
 fn mistakes_have_words() {
-    check("--name a --run-root /r --kernel k --memory 16", expect!["memory_mib: 16 MiB are too little for any guest (remedy: give at least 32)"]);
-    check("--name ../a --run-root /r --kernel k", expect!["`../a` can't name a VM: use up to 64 letters, digits, `-`, `_`, `.`"]);
-    check("--name a --run-root /r --config /missing.json", expect!["/missing.json: can't be read: No such file or directory (os error 2) (remedy: name a file with a VM's configuration in JSON)"]);
-    check("--name a --run-root /r --kernel k --disk root=a,rw", expect![[r#"
+    check(
+        "--name a --run-root /r --kernel k --memory 16",
+        expect!["memory_mib: 16 MiB are too little for any guest (remedy: give at least 32)"],
+    );
+    check(
+        "--name ../a --run-root /r --kernel k",
+        expect!["`../a` can't name a VM: use up to 64 letters, digits, `-`, `_`, `.`"],
+    );
+    check(
+        "--name a --run-root /r --config /missing.json",
+        expect![
+            "/missing.json: can't be read: No such file or directory (os error 2) (remedy: name a file with a VM's configuration in JSON)"
+        ],
+    );
+    check(
+        "--name a --run-root /r --kernel k --disk root=a,rw",
+        expect![[r#"
         error: invalid value 'root=a,rw' for '--disk <ID=IMAGE[,ro][,overlay=FILE]>': `rw` is neither `ro` nor `overlay=FILE`
 
-        For more information, try '--help'."#]]);
-    check("--name a --run-root /r --kernel k --network eth0=bridge", expect![[r#"
+        For more information, try '--help'."#]],
+    );
+    check(
+        "--name a --run-root /r --kernel k --network eth0=bridge",
+        expect![[r#"
         error: invalid value 'eth0=bridge' for '--network <ID=tap:NAME|passt:SOCKET[,mac=MAC]>': expected ID=tap:NAME or ID=passt:SOCKET, like eth0=passt:passt.sock
 
-        For more information, try '--help'."#]]);
-    check("--name a --run-root /r --config c.json --kernel k", expect![[r#"
+        For more information, try '--help'."#]],
+    );
+    check(
+        "--name a --run-root /r --config c.json --kernel k",
+        expect![[r#"
         error: the argument '--config <FILE>' cannot be used with '--kernel <FILE>'
 
         Usage: run --name <NAME> --run-root <DIR> <--config <FILE>|--config-fd <NUMBER>|--kernel <FILE>>
 
-        For more information, try '--help'."#]]);
-    check("--name a --run-root /r", expect![[r#"
+        For more information, try '--help'."#]],
+    );
+    check(
+        "--name a --run-root /r",
+        expect![[r#"
         error: the following required arguments were not provided:
           <--config <FILE>|--config-fd <NUMBER>|--kernel <FILE>>
 
         Usage: run --name <NAME> --run-root <DIR> <--config <FILE>|--config-fd <NUMBER>|--kernel <FILE>>
 
-        For more information, try '--help'."#]]);
-    check("--kernel k", expect![[r#"
+        For more information, try '--help'."#]],
+    );
+    check(
+        "--kernel k",
+        expect![[r#"
         error: the following required arguments were not provided:
           --name <NAME>
 
         Usage: run --name <NAME> <--config <FILE>|--config-fd <NUMBER>|--kernel <FILE>>
 
-        For more information, try '--help'."#]]);
+        For more information, try '--help'."#]],
+    );
     check("--name a --run-root /r --kernel k --ready-fd 999", expect!["descriptor 999 is not open"]);
 }
