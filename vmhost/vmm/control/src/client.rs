@@ -63,6 +63,18 @@ impl Client {
         Self::over(UnixStream::connect(path).map_err(connect)?)
     }
 
+    /// The same, with a limit for the handshake and for each later call.
+    ///
+    /// # Errors
+    /// When nobody listens or answers in time, or the VM is of another version.
+    pub fn connect_within(path: &Path, limit: Duration) -> Result<Self, ClientError> {
+        let connect = |source| ClientError::Connect { path: path.to_owned(), source };
+        let stream = UnixStream::connect(path).map_err(connect)?;
+        stream.set_read_timeout(Some(limit)).map_err(connect)?;
+        stream.set_write_timeout(Some(limit)).map_err(connect)?;
+        Self::over(stream)
+    }
+
     /// Shakes hands over a socket that is connected already.
     ///
     /// # Errors

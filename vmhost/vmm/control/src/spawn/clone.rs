@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::{Launch, SpawnError, Starting, Vm, host};
-use crate::{Client, Console, Handle, Image, Mac, NetworkBackend, NewOverlay, VmConfig};
+use crate::{Client, ClientError, Console, Handle, Image, Mac, NetworkBackend, NewOverlay, VmConfig};
 
 /// What makes a child another VM than its parent.
 #[derive(Debug, Clone)]
@@ -46,7 +46,9 @@ pub fn clone_vm(parent: &mut Client, overlays: &Path, children: &[ChildOptions])
     for config in &configs {
         config.check()?;
     }
-    let (cloned, descriptors) = parent.freeze(fresh_overlays(&config, overlays)?)?;
+    let overlays = fresh_overlays(&config, overlays)?;
+    let names: Vec<NewOverlay> = overlays.iter().map(|(overlay, _)| overlay.clone()).collect();
+    let (cloned, descriptors) = keep_or_discard(&names, parent.freeze(overlays))?;
     let mut starting = Vec::new();
     for (child, config) in children.iter().zip(configs) {
         match start(child, config, cloned.image.clone(), &descriptors) {
@@ -95,6 +97,21 @@ pub fn fresh_overlays(config: &VmConfig, directory: &Path) -> Result<Vec<(NewOve
         Ok((NewOverlay { disk: disk.id.clone(), path }, file))
     };
     writable.map(fresh).collect()
+}
+
+/// Removes fresh overlays if the VM refused the request that they were for. After any other failure
+/// it may be writing to them.
+///
+/// # Errors
+/// That of the request.
+pub fn keep_or_discard<T>(fresh: &[NewOverlay], result: Result<T, ClientError>) -> Result<T, ClientError> {
+    if let Err(ClientError::Refused(_)) = &result {
+        for overlay in fresh {
+            // An empty file too many does no harm.
+            let _ = fs::remove_file(&overlay.path);
+        }
+    }
+    result
 }
 
 /// Never a file that exists: it might be another VM's.
