@@ -333,3 +333,33 @@ fn a_snapshot_that_cannot_be_read_is_left_whole_until_there_is_another() {
     check(&place.open().expect("readable"), 0);
     assert_eq!(place.names().len(), 2);
 }
+
+/// `cargo test -p vmm --release -- --ignored --nocapture time_of`
+#[test]
+#[ignore = "measures, asserts nothing"]
+fn time_of_writing_and_opening() {
+    for mib in [128, 512, 1024] {
+        let place = Place::new();
+        let mut vm = Vm { ram: GuestRam::create(mib).expect("memory") };
+        let page: Vec<u64> = (0..512).collect();
+        for number in 0..u64::from(mib) << 8 {
+            let at = GuestAddress(number * PAGE_BYTES);
+            page.iter().take(8).enumerate().for_each(|(n, word)| {
+                vm.ram.memory().write_obj(word ^ number, GuestAddress(at.0 + 8 * n as u64)).expect("in memory");
+            });
+        }
+        let image = vm.freeze();
+        let start = std::time::Instant::now();
+        save(place.fd(), &image, 1, None, &mut go_on).expect("written");
+        let written = start.elapsed();
+        let start = std::time::Instant::now();
+        let snapshot = place.open().expect("readable");
+        let ram = GuestRam::restore(&snapshot.image).expect("room");
+        let opened = start.elapsed();
+        drop(ram);
+        let start = std::time::Instant::now();
+        snapshot.verify(|_| ControlFlow::Continue(())).expect("intact");
+        let verified = start.elapsed();
+        eprintln!("{mib} MiB, all touched: written {written:?}, opened and restored {opened:?}, verified {verified:?}");
+    }
+}
