@@ -11,4 +11,5 @@ pub mod jail;
 pub mod memory;
 pub mod rate;
 pub mod state;
+pub mod timer;
 pub mod virtio;
