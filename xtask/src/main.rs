@@ -1,7 +1,7 @@
 //! All automation of the repository: `cargo xtask help`.
 //!
-//! One file a command (`start`, `setup`, `build`, `test`, `bench`, `corpus`,
-//! `dist`, `doctor`); the others are what commands are made of. Nothing here is done
+//! One file a command (`start`, `setup`, `build`, `test`, `bench`, `fuzz`,
+//! `corpus`, `dist`, `doctor`); the others are what commands are made of. Nothing here is done
 //! twice: each slow step has a stamp, see `steps`.
 
 #![allow(clippy::print_stdout, reason = "talking to the person at the terminal is what this program is for")]
@@ -15,6 +15,7 @@ mod count;
 mod dist;
 mod doctor;
 mod esbuild;
+mod fuzz;
 mod markers;
 mod npm;
 mod process;
@@ -55,6 +56,7 @@ enum Command {
     Build(build::Build),
     Test(test::Test),
     Bench(bench::Bench),
+    Fuzz(fuzz::Fuzz),
     Corpus(corpus::Corpus),
     Dist(dist::Dist),
     Doctor(doctor::Doctor),
@@ -79,6 +81,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Build(build) => build.run(&repo),
         Command::Test(test) => test.run(&repo),
         Command::Bench(bench) => bench.run(&repo),
+        Command::Fuzz(fuzz) => fuzz.run(&repo),
         Command::Corpus(corpus) => corpus.run(&repo),
         Command::Dist(dist) => dist.run(&repo),
         Command::Doctor(doctor) => Ok(doctor.run(&repo)),

@@ -10,11 +10,11 @@ use crate::process::ask;
 use crate::repo::{Profile, Repo};
 use crate::steps::files;
 use crate::suite::Suite;
-use crate::{build, chromium, count, dist, npm, server, setup, site, tidy};
+use crate::{build, chromium, count, dist, fuzz, npm, server, setup, site, tidy};
 
 /// Run all checks and tests, as CI does
 ///
-/// Steps, in order: fmt, tidy, clippy, rust, tsc, node, site, dist, playwright.
+/// Steps, in order: fmt, tidy, clippy, rust, fuzz, tsc, node, site, dist, playwright.
 /// The last line is `N passed, N failed`.
 #[derive(Args)]
 #[command(after_help = "\
@@ -33,7 +33,7 @@ pub struct Test {
     filters: Vec<String>,
 }
 
-const STEPS: [&str; 9] = ["fmt", "tidy", "clippy", "rust", "tsc", "node", "site", "dist", "playwright"];
+const STEPS: [&str; 10] = ["fmt", "tidy", "clippy", "rust", "fuzz", "tsc", "node", "site", "dist", "playwright"];
 /// Crates without tests of their own; two are for a browser, and one takes minutes to compile.
 const UNTESTED: [&str; 3] = ["sw", "web", "sandglass-glue"];
 const QUICK: [&str; 6] = ["fmt", "tidy", "clippy", "rust", "tsc", "node"];
@@ -46,6 +46,9 @@ impl Test {
         let mut suite = Suite::default();
         plan.static_checks(&mut suite);
         plan.rust(&mut suite)?;
+        if plan.wants("fuzz") {
+            suite.check("fuzz", || fuzz::briefly(repo));
+        }
         plan.scripts(&mut suite)?;
         plan.browser(&mut suite);
         Ok(suite.finish())
