@@ -206,6 +206,9 @@ fn crossed(event: u16, new: u16, old: u16) -> bool {
 }
 
 #[cfg(test)]
+mod wraps;
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::memory::GuestRam;
