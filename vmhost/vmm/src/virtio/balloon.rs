@@ -13,6 +13,7 @@
 //! Queues are numbered as drivers number them: those that weren't agreed to
 //! leave no gap.
 
+mod fuzz;
 mod pages;
 mod statistics;
 
@@ -22,6 +23,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use vm_memory::{GuestAddress, GuestMemoryBackend as _};
 
+pub use self::fuzz::fuzz_balloon;
 use self::statistics::Statistics;
 use super::wake::Wake;
 use super::{Device, Fault, Io, Kind};
@@ -47,7 +49,7 @@ const TIMER: u32 = 0;
 const WAKE: u32 = 1;
 
 /// Each chain may cost a system call a page: after so many, other devices have their turn.
-const CHAINS_A_TURN: usize = 16;
+const CHAINS_A_TURN: usize = 4;
 const PAGES_A_MIB: u32 = 256;
 
 /// What a balloon is like.
@@ -264,9 +266,8 @@ impl Device for Balloon {
     }
 
     fn reset(&mut self) {
-        // The target is the host's; all else was the driver's. If disarming failed, an event
-        // would find no chain to give back.
-        let _ = self.timer.every(Duration::ZERO);
+        // The target is the host's; all else was the driver's. The timer may go on: it finds no chain
+        // to give back. (This is called on a vCPU's thread too, which may do few system calls.)
         self.live = Live { target_pages: self.live.target_pages, ..Live::default() };
     }
 

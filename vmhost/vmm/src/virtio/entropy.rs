@@ -6,12 +6,14 @@
 //! costs the host CPU time that it can't charge to a vCPU. Nothing waits: a
 //! refused request stays in the queue until the timer fires.
 
+mod fuzz;
 mod getrandom;
 
 use std::io;
 
 use vmm_control::{Bucket, RateLimit};
 
+pub use self::fuzz::fuzz_entropy;
 use super::chain::mark_written;
 use super::{Device, Fault, Io, Kind};
 use crate::events::{Interest, Poll, Ready};
@@ -132,7 +134,8 @@ impl Device for Entropy {
 
 #[cfg(test)]
 mod tests {
-    use vm_memory::{Bytes as _, GuestAddress};
+    use vm_memory::bitmap::Bitmap as _;
+    use vm_memory::{Bytes as _, GuestAddress, GuestMemoryBackend as _, GuestMemoryRegion as _};
 
     use super::*;
     use crate::virtio::testing::Bench;
@@ -149,6 +152,12 @@ mod tests {
         bench.kick(0).expect("a valid request");
         assert_eq!(bench.drivers[0].used(bench.ram.memory()), Some((u32::from(head), expected)));
 
+        // A snapshot must take them along.
+        let is_dirty = |address: u64| {
+            let region = bench.ram.memory().find_region(GuestAddress(address)).expect("in memory");
+            region.bitmap().dirty_at(usize::try_from(address).expect("64 bits"))
+        };
+        assert_eq!(writable.first().is_some_and(|buffer| is_dirty(buffer.0)), expected > 0);
         let mut left = expected as usize;
         for &(address, length) in writable {
             let mut bytes = vec![0; length as usize];
