@@ -4,6 +4,7 @@
 //! descriptor chains that are checked, and buffers that lie in guest memory.
 
 pub mod balloon;
+pub mod block;
 pub mod chain;
 pub mod device;
 pub mod entropy;

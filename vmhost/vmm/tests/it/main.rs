@@ -1,4 +1,5 @@
 //! Integration tests, one module a subject.
 
 mod confined_devices;
+mod disk;
 mod jail;
