@@ -15,6 +15,7 @@ pub mod net;
 pub mod queue;
 pub mod testing;
 pub mod wake;
+pub mod vsock;
 
 pub use chain::{Chain, Reader, Segment, Writer};
 pub use device::{Device, Io, Kind};
