@@ -10,6 +10,7 @@ pub mod events;
 pub mod jail;
 pub mod memory;
 pub mod rate;
+pub mod snapshot;
 pub mod state;
 pub mod timer;
 pub mod virtio;

@@ -3,3 +3,4 @@
 mod confined_devices;
 mod disk;
 mod jail;
+mod memory;
