@@ -6,9 +6,12 @@
 //! It knows neither HTTP nor what the VM is for. All devices run on one thread
 //! (`events`), each vCPU on its own; a vCPU only ever touches registers.
 
+pub mod control;
 pub mod events;
 pub mod jail;
+pub mod log;
 pub mod memory;
+pub mod metrics;
 pub mod rate;
 pub mod snapshot;
 pub mod state;

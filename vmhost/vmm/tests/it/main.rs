@@ -2,5 +2,6 @@
 
 mod confined_devices;
 mod disk;
+mod control;
 mod jail;
 mod memory;

@@ -1,0 +1,5 @@
+//! The control socket with real clients, real descriptors and hostile frames; only the VM behind it is a fake.
+
+mod fixture;
+mod hostile;
+mod verbs;
