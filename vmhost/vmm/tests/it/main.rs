@@ -1,7 +1,9 @@
 //! Integration tests, one module a subject.
 
 mod confined_devices;
-mod disk;
 mod control;
+mod disk;
+mod flat;
 mod jail;
+mod lab;
 mod memory;
