@@ -6,11 +6,11 @@ mod clone;
 mod list;
 pub mod run;
 mod show;
+mod start;
 mod target;
 mod verbs;
 
 use std::io::{self, Write as _};
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -24,6 +24,8 @@ use verbs::{RateArgs, SnapshotArgs};
 
 const EXAMPLES: &str = "\
 Examples:
+  vmm run --name web1 --config web1.json       boot web1 in the foreground
+  vmm restore --name web1 snapshots/monday     go on from a snapshot
   vmm probe                                    can this host run VMs?
   vmm ls                                       which VMs are there?
   vmm stats --vm web1                          what is web1 doing?
@@ -50,6 +52,10 @@ pub struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Boot a VM in this process
+    Run(run::RunArgs),
+    /// Go on from a snapshot in this process
+    Restore(run::RestoreArgs),
     /// List the VMs under the run root
     Ls(RunRoot),
     /// Tell whether this host's KVM can run a stock guest; exit code 1 if it can't
@@ -136,6 +142,8 @@ pub fn main() -> ExitCode {
 pub fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
     let out = Output { json: cli.json };
     match cli.command {
+        Command::Run(arguments) => return start::start(arguments.options()?),
+        Command::Restore(arguments) => return start::start(arguments.options()?),
         Command::Ls(root) => list::list(&root, out)?,
         Command::Probe => return verbs::probe(out),
         Command::Info(target) => out.print(&target.connect()?.info()?, show::info)?,
@@ -205,14 +213,6 @@ fn report(error: &anyhow::Error, json: bool) {
     };
     // Without a standard error there is nobody to tell.
     let _ = writeln!(io::stderr(), "{lines}");
-}
-
-/// The run directory of a VM by name, made by whoever starts it.
-///
-/// # Errors
-/// When the name can't be one, or no run root is known.
-pub fn run_directory(root: &RunRoot, name: &str) -> anyhow::Result<PathBuf> {
-    root.of(name)
 }
 
 #[cfg(test)]

@@ -16,6 +16,10 @@ use vmm_control::{Balloon, Boot, Console, Disk, Image, Network, Ready, VmConfig,
 
 use super::RunRoot;
 use super::target::SOCKET;
+use crate::jail::Limits;
+
+/// Threads of the largest VM: 32 vCPUs, devices, the worker, and those that the kernel starts for I/O.
+const MAX_THREADS: u32 = 128;
 
 /// What a process becomes.
 pub enum Source {
@@ -41,6 +45,8 @@ pub struct RunOptions {
     pub paused: bool,
     /// Shut the process in.
     pub jail: bool,
+    /// The control group that it joins.
+    pub limits: Option<Limits>,
     /// Where the event log goes; nowhere by default.
     pub log: Option<PathBuf>,
 }
@@ -65,6 +71,15 @@ pub struct Common {
     /// Don't shut the process in: only for guests that you trust
     #[arg(long)]
     no_jail: bool,
+    /// Join this control group (version 2), made if missing; its limits follow
+    #[arg(long, value_name = "DIR", conflicts_with = "no_jail")]
+    cgroup: Option<PathBuf>,
+    /// Most memory of the whole process, the guest's included
+    #[arg(long, value_name = "MIB", requires = "cgroup")]
+    cgroup_memory: Option<u64>,
+    /// Most CPU time, in thousandths of one CPU
+    #[arg(long, value_name = "PERMILLE", requires = "cgroup")]
+    cgroup_cpu: Option<u32>,
     /// Tell this inherited socket when the control socket listens
     #[arg(long, value_name = "NUMBER", hide = true)]
     ready_fd: Option<u32>,
@@ -88,6 +103,12 @@ impl Common {
             }
             (None, None) => bail!("the VM needs --name or --control"),
         };
+        let limits = self.cgroup.map(|group| Limits {
+            group,
+            memory_max: self.cgroup_memory.map(|mib| mib << 20),
+            cpu_max_permille: self.cgroup_cpu,
+            threads_max: Some(MAX_THREADS),
+        });
         Ok(RunOptions {
             source,
             run_directory,
@@ -95,6 +116,7 @@ impl Common {
             ready,
             paused: self.paused,
             jail: !self.no_jail,
+            limits,
             log: self.log,
         })
     }
