@@ -10,7 +10,6 @@ mod target;
 mod verbs;
 
 use std::io::{self, Write as _};
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -18,13 +17,15 @@ use serde::Serialize;
 use vmm_control::ClientError;
 
 use clone::CloneArgs;
+use run::{RestoreArgs, RunArgs};
 pub use target::RunRoot;
 use target::Target;
-use verbs::{RateArgs, SnapshotArgs};
+use verbs::{RateArgs, SnapshotArgs, VerifyArgs};
 
 const EXAMPLES: &str = "\
 Examples:
   vmm probe                                    can this host run VMs?
+  vmm run --name web1 --config web1.json       run a VM; web1 is how others find it
   vmm ls                                       which VMs are there?
   vmm stats --vm web1                          what is web1 doing?
   vmm snapshot --vm web1 snapshots/monday      keep it; web1 runs on
@@ -57,6 +58,12 @@ pub enum Command {
     /// Opening /dev/kvm proves little: some hosts emulate it too slowly or too incompletely for
     /// any Linux to boot. So this runs a small guest and measures it, in less than a second.
     Probe,
+    /// Run a VM in this process until it ends
+    Run(Box<RunArgs>),
+    /// Go on with a VM from a snapshot, in this process
+    Restore(Box<RestoreArgs>),
+    /// Read a whole snapshot and compare it with what was written
+    Verify(VerifyArgs),
     /// Say what a VM is and does
     Info(Target),
     /// Let a VM run that was made with --paused
@@ -138,6 +145,9 @@ pub fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Ls(root) => list::list(&root, out)?,
         Command::Probe => return verbs::probe(out),
+        Command::Run(arguments) => return arguments.plan()?.execute(out),
+        Command::Restore(arguments) => return arguments.plan()?.execute(out),
+        Command::Verify(arguments) => verbs::verify(&arguments, out)?,
         Command::Info(target) => out.print(&target.connect()?.info()?, show::info)?,
         Command::Start(target) => target.connect()?.start()?,
         Command::Pause(target) => target.connect()?.pause()?,
@@ -170,6 +180,13 @@ impl Output {
         out.write_all(text.as_bytes())?;
         out.flush()?;
         Ok(())
+    }
+
+    /// The same on standard error.
+    fn tell<T: Serialize>(self, value: &T, words: impl FnOnce(&T) -> String) {
+        let text = if self.json { serde_json::to_string(value).unwrap_or_default() + "\n" } else { words(value) };
+        // Without a standard error there is nobody to tell.
+        let _ = io::stderr().write_all(text.as_bytes());
     }
 }
 
@@ -205,14 +222,6 @@ fn report(error: &anyhow::Error, json: bool) {
     };
     // Without a standard error there is nobody to tell.
     let _ = writeln!(io::stderr(), "{lines}");
-}
-
-/// The run directory of a VM by name, made by whoever starts it.
-///
-/// # Errors
-/// When the name can't be one, or no run root is known.
-pub fn run_directory(root: &RunRoot, name: &str) -> anyhow::Result<PathBuf> {
-    root.of(name)
 }
 
 #[cfg(test)]

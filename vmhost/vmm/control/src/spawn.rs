@@ -22,9 +22,9 @@ use rustix::fs::{MemfdFlags, memfd_create};
 use serde::{Deserialize, Serialize};
 
 use crate::ready::wait;
-use crate::{Client, ClientError, ConfigError, ControlError, Handle, Image, Inherited, Readiness, VmConfig};
+use crate::{Client, ClientError, ConfigError, ControlError, Handle, Image, Inherited, VmConfig};
 
-pub use clone::{ChildNetwork, ChildOptions, clone_vm, fresh_overlays, keep_or_discard};
+pub use clone::{ChildNetwork, ChildOptions, clone_vm, configure, fresh_overlays, keep_or_discard};
 
 /// A VM that was started.
 pub struct Vm {
@@ -166,14 +166,14 @@ impl Starting {
     /// When it says that it can't, or ends, or takes too long: then it is killed.
     pub fn ready(mut self) -> Result<Vm, SpawnError> {
         match wait(&self.ready) {
-            Ok(Some(Readiness::Ready)) => match Client::connect(&self.control) {
+            Ok(Some(Ok(()))) => match Client::connect(&self.control) {
                 Ok(client) => Ok(Vm { child: self.child, client }),
                 Err(error) => {
                     self.end();
                     Err(error.into())
                 }
             },
-            Ok(Some(Readiness::Failed(error))) => {
+            Ok(Some(Err(error))) => {
                 self.end();
                 Err(SpawnError::Refused(error))
             }
