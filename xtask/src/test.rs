@@ -10,11 +10,11 @@ use crate::process::ask;
 use crate::repo::{Profile, Repo};
 use crate::steps::files;
 use crate::suite::Suite;
-use crate::{build, chromium, count, dist, machines, npm, server, setup, site, tidy};
+use crate::{build, chromium, count, dist, fuzz, machines, npm, server, setup, site, tidy};
 
 /// Run all checks and tests, as CI does
 ///
-/// Steps, in order: fmt, tidy, clippy, rust, lab, tsc, node, site, dist, playwright.
+/// Steps, in order: fmt, tidy, clippy, rust, lab, fuzz, tsc, node, site, dist, playwright.
 /// The last line is `N passed, N failed`.
 #[derive(Args)]
 #[command(after_help = "\
@@ -34,7 +34,7 @@ pub struct Test {
     filters: Vec<String>,
 }
 
-const STEPS: [&str; 10] = ["fmt", "tidy", "clippy", "rust", "lab", "tsc", "node", "site", "dist", "playwright"];
+const STEPS: [&str; 11] = ["fmt", "tidy", "clippy", "rust", "lab", "fuzz", "tsc", "node", "site", "dist", "playwright"];
 /// Crates without tests of their own; two are for a browser, and one takes minutes to compile.
 const UNTESTED: [&str; 3] = ["sw", "web", "sandglass-glue"];
 const QUICK: [&str; 6] = ["fmt", "tidy", "clippy", "rust", "tsc", "node"];
@@ -48,6 +48,9 @@ impl Test {
         plan.static_checks(&mut suite);
         plan.rust(&mut suite)?;
         plan.lab(&mut suite);
+        if plan.wants("fuzz") {
+            suite.check("fuzz", || fuzz::briefly(repo));
+        }
         plan.scripts(&mut suite)?;
         plan.browser(&mut suite);
         Ok(suite.finish())

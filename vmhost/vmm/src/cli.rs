@@ -6,6 +6,7 @@ mod clone;
 mod list;
 pub mod run;
 mod show;
+mod start;
 mod target;
 mod verbs;
 
@@ -17,15 +18,15 @@ use serde::Serialize;
 use vmm_control::ClientError;
 
 use clone::CloneArgs;
-use run::{RestoreArgs, RunArgs};
 pub use target::RunRoot;
 use target::Target;
 use verbs::{RateArgs, SnapshotArgs, VerifyArgs};
 
 const EXAMPLES: &str = "\
 Examples:
+  vmm run --name web1 --config web1.json       boot web1 in the foreground
+  vmm restore --name web1 snapshots/monday     go on from a snapshot
   vmm probe                                    can this host run VMs?
-  vmm run --name web1 --config web1.json       run a VM; web1 is how others find it
   vmm ls                                       which VMs are there?
   vmm stats --vm web1                          what is web1 doing?
   vmm snapshot --vm web1 snapshots/monday      keep it; web1 runs on
@@ -51,6 +52,12 @@ pub struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Boot a VM in this process
+    Run(run::RunArgs),
+    /// Go on from a snapshot in this process
+    Restore(run::RestoreArgs),
+    /// Read a whole snapshot and compare it with what was written
+    Verify(VerifyArgs),
     /// List the VMs under the run root
     Ls(RunRoot),
     /// Tell whether this host's KVM can run a stock guest; exit code 1 if it can't
@@ -58,12 +65,6 @@ pub enum Command {
     /// Opening /dev/kvm proves little: some hosts emulate it too slowly or too incompletely for
     /// any Linux to boot. So this runs a small guest and measures it, in less than a second.
     Probe,
-    /// Run a VM in this process until it ends
-    Run(Box<RunArgs>),
-    /// Go on with a VM from a snapshot, in this process
-    Restore(Box<RestoreArgs>),
-    /// Read a whole snapshot and compare it with what was written
-    Verify(VerifyArgs),
     /// Say what a VM is and does
     Info(Target),
     /// Let a VM run that was made with --paused
@@ -143,11 +144,11 @@ pub fn main() -> ExitCode {
 pub fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
     let out = Output { json: cli.json };
     match cli.command {
+        Command::Run(arguments) => return start::start(arguments.options()?),
+        Command::Restore(arguments) => return start::start(arguments.options()?),
+        Command::Verify(arguments) => verbs::verify(&arguments, out)?,
         Command::Ls(root) => list::list(&root, out)?,
         Command::Probe => return verbs::probe(out),
-        Command::Run(arguments) => return arguments.plan()?.execute(out),
-        Command::Restore(arguments) => return arguments.plan()?.execute(out),
-        Command::Verify(arguments) => verbs::verify(&arguments, out)?,
         Command::Info(target) => out.print(&target.connect()?.info()?, show::info)?,
         Command::Start(target) => target.connect()?.start()?,
         Command::Pause(target) => target.connect()?.pause()?,
@@ -180,13 +181,6 @@ impl Output {
         out.write_all(text.as_bytes())?;
         out.flush()?;
         Ok(())
-    }
-
-    /// The same on standard error.
-    fn tell<T: Serialize>(self, value: &T, words: impl FnOnce(&T) -> String) {
-        let text = if self.json { serde_json::to_string(value).unwrap_or_default() + "\n" } else { words(value) };
-        // Without a standard error there is nobody to tell.
-        let _ = io::stderr().write_all(text.as_bytes());
     }
 }
 

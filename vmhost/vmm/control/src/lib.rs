@@ -19,5 +19,5 @@ pub use config::*;
 pub use frame::{FrameError, FrameReader, MAX_DESCRIPTORS, MAX_FRAME, Outgoing, Sent};
 pub use inherited::Inherited;
 pub use protocol::*;
-pub use ready::Ready;
+pub use ready::{Readiness, Ready};
 pub use stats::*;

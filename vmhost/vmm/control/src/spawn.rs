@@ -22,7 +22,7 @@ use rustix::fs::{MemfdFlags, memfd_create};
 use serde::{Deserialize, Serialize};
 
 use crate::ready::wait;
-use crate::{Client, ClientError, ConfigError, ControlError, Handle, Image, Inherited, VmConfig};
+use crate::{Client, ClientError, ConfigError, ControlError, Handle, Image, Inherited, Readiness, VmConfig};
 
 pub use clone::{ChildNetwork, ChildOptions, clone_vm, configure, fresh_overlays, keep_or_discard};
 
@@ -166,14 +166,14 @@ impl Starting {
     /// When it says that it can't, or ends, or takes too long: then it is killed.
     pub fn ready(mut self) -> Result<Vm, SpawnError> {
         match wait(&self.ready) {
-            Ok(Some(Ok(()))) => match Client::connect(&self.control) {
+            Ok(Some(Readiness::Ready)) => match Client::connect(&self.control) {
                 Ok(client) => Ok(Vm { child: self.child, client }),
                 Err(error) => {
                     self.end();
                     Err(error.into())
                 }
             },
-            Ok(Some(Err(error))) => {
+            Ok(Some(Readiness::Failed(error))) => {
                 self.end();
                 Err(SpawnError::Refused(error))
             }

@@ -1,10 +1,8 @@
-//! `vmm run` and `vmm restore`: this process becomes a VM.
+//! What `vmm run` and `vmm restore` take, as options for whoever makes the machine.
 //!
 //! In:  flags, a configuration file, or documents and descriptors that a parent process passes.
-//! Out: a `Plan`, checked, with nothing opened yet but what was inherited; then the VM's end.
+//! Out: `RunOptions`, checked, with nothing opened yet but what was inherited.
 
-mod execute;
-mod frozen;
 mod parts;
 
 use std::io::Read as _;
@@ -19,6 +17,10 @@ use vmm_control::{Balloon, Boot, Console, Disk, Image, Network, Ready, VmConfig,
 use super::RunRoot;
 use super::clone::network;
 use super::target::SOCKET;
+use crate::jail::Limits;
+
+/// Threads of the largest VM: 32 vCPUs, devices, the worker, and those that the kernel starts for I/O.
+const MAX_THREADS: u32 = 128;
 
 /// What a process becomes.
 pub enum Source {
@@ -41,7 +43,7 @@ pub struct FromSnapshot {
 }
 
 /// Everything that `vmm run` and `vmm restore` are told.
-pub struct Plan {
+pub struct RunOptions {
     /// What to become.
     pub source: Source,
     /// The VM's own directory: all that it can reach once it is shut in. Made if missing.
@@ -54,6 +56,8 @@ pub struct Plan {
     pub paused: bool,
     /// Shut the process in.
     pub jail: bool,
+    /// The control group that it joins.
+    pub limits: Option<Limits>,
     /// Where the event log goes; nowhere by default.
     pub log: Option<PathBuf>,
 }
@@ -81,13 +85,22 @@ pub struct Common {
     /// Don't shut the process in: only for guests that you trust
     #[arg(long)]
     no_jail: bool,
+    /// Join this control group (version 2), made if missing; its limits follow
+    #[arg(long, value_name = "DIR", conflicts_with = "no_jail")]
+    cgroup: Option<PathBuf>,
+    /// Most memory of the whole process, the guest's included
+    #[arg(long, value_name = "MIB", requires = "cgroup")]
+    cgroup_memory: Option<u64>,
+    /// Most CPU time, in thousandths of one CPU
+    #[arg(long, value_name = "PERMILLE", requires = "cgroup")]
+    cgroup_cpu: Option<u32>,
     /// Tell this inherited socket when the control socket listens
     #[arg(long, value_name = "NUMBER", hide = true)]
     ready_fd: Option<u32>,
 }
 
 impl Common {
-    fn plan(self, source: impl FnOnce() -> anyhow::Result<Source>) -> anyhow::Result<Plan> {
+    fn options(self, source: impl FnOnce() -> anyhow::Result<Source>) -> anyhow::Result<RunOptions> {
         // Before anything else is opened: see `Inherited`.
         let ready = self.ready_fd.map(Ready::inherited).transpose()?;
         let source = source()?;
@@ -99,7 +112,22 @@ impl Common {
             bail!("the VM needs --name or --control");
         };
         let control = control.unwrap_or_else(|| run_directory.join(SOCKET));
-        Ok(Plan { source, run_directory, control, ready, paused: self.paused, jail: !self.no_jail, log: self.log })
+        let limits = self.cgroup.map(|group| Limits {
+            group,
+            memory_max: self.cgroup_memory.map(|mib| mib << 20),
+            cpu_max_permille: self.cgroup_cpu,
+            threads_max: Some(MAX_THREADS),
+        });
+        Ok(RunOptions {
+            source,
+            run_directory,
+            control,
+            ready,
+            paused: self.paused,
+            jail: !self.no_jail,
+            limits,
+            log: self.log,
+        })
     }
 }
 
@@ -169,7 +197,7 @@ impl RunArgs {
     ///
     /// # Errors
     /// What is wrong with the configuration, and where.
-    pub fn plan(self) -> anyhow::Result<Plan> {
+    pub fn options(self) -> anyhow::Result<RunOptions> {
         let (config, config_fd, kernel, flags) = (self.config, self.config_fd, self.kernel, self.flags);
         let boot = || {
             if let Some(number) = config_fd {
@@ -187,15 +215,15 @@ impl RunArgs {
                 (None, None) => bail!("nothing to boot: use --config or --kernel"),
             }
         };
-        let mut plan = self.common.plan(|| boot().map(Source::Boot))?;
-        if let Source::Boot(config) = &mut plan.source {
+        let mut options = self.common.options(|| boot().map(Source::Boot))?;
+        if let Source::Boot(config) = &mut options.source {
             if let Some(vsock) = &mut config.vsock {
                 // Of a flag it has no directory yet; a relative path means the VM's own.
-                vsock.socket = plan.run_directory.join(&vsock.socket);
+                vsock.socket = options.run_directory.join(&vsock.socket);
             }
             config.check()?;
         }
-        Ok(plan)
+        Ok(options)
     }
 }
 
@@ -221,6 +249,7 @@ const RESTORE_EXAMPLES: &str = "\
 Examples:
   vmm restore --name web1 snapshots/monday
   vmm restore --name web1 snapshots/tuesday snapshots/monday    tuesday holds only what changed
+  vmm restore --name web1 snapshots/monday --network eth0=passt:passt.sock
 
 The VM gets overlays and sockets of its own in its directory; the snapshot is only read, and any
 number of VMs can be restored from it. Each gets a new generation id before it runs.";
@@ -250,11 +279,11 @@ impl RestoreArgs {
     ///
     /// # Errors
     /// When something that a parent names was not passed.
-    pub fn plan(self) -> anyhow::Result<Plan> {
+    pub fn options(self) -> anyhow::Result<RunOptions> {
         let networks = self.network.iter().map(|text| network(text, 1)).collect::<anyhow::Result<_>>()?;
         let from = FromSnapshot { directories: self.directories, networks, console: self.console };
         let image = self.image_fd;
-        self.common.plan(|| match image {
+        self.common.options(|| match image {
             Some(number) => {
                 let (image, descriptors) = inherited_image(number).context("the image that a parent passes")?;
                 image.config.check()?;

@@ -64,7 +64,7 @@ impl Operator {
         let (parent, record) = frozen.map_or((None, None), |frozen| (Some(frozen.id), frozen.record));
         Self {
             config,
-            state: State::Created,
+            state: if logging { State::Paused } else { State::Created },
             names,
             disks,
             log,
@@ -204,7 +204,7 @@ impl Host for Supervisor {
         if self.stopping { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
-    fn on_booted(&mut self, _microseconds: u64) {
+    fn on_booted(&mut self, _machine: &mut Machine, _microseconds: u64) {
         self.operator.log.record(EventKind::BootMarker { value: crate::legacy::ports::BOOTED });
     }
 

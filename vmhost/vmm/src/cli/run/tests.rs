@@ -14,7 +14,7 @@ struct Run {
 fn check(arguments: &str, expected: Expect) {
     let words = std::iter::once("run").chain(arguments.split_whitespace());
     let parsed = Run::try_parse_from(words).map_err(anyhow::Error::from);
-    let found = match parsed.and_then(|run| run.arguments.plan()) {
+    let found = match parsed.and_then(|run| run.arguments.options()) {
         Ok(options) => {
             let Source::Boot(config) = &options.source else { panic!("no boot") };
             let flags = format!("paused {} jail {}", options.paused, options.jail);

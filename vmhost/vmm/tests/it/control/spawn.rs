@@ -10,7 +10,7 @@ use vmm_control::spawn::{
     ChildNetwork, ChildOptions, Launch, SpawnError, clone_vm, fresh_overlays, inherited_document, inherited_image,
     keep_or_discard,
 };
-use vmm_control::{Code, Console, ControlError, ExitReason, NetworkBackend, Ready};
+use vmm_control::{Code, Console, ControlError, ExitReason, NetworkBackend, Readiness, Ready};
 use vmm_sys_util::eventfd::EventFd;
 
 use super::fixture::{DEADLINE, Directory, Served, Shared, config, run};
@@ -56,7 +56,7 @@ fn child_process() {
     match option("--behave") {
         Some("refuse") => {
             let error = ControlError::new(Code::Host, "no kernel").remedy("make one");
-            return ready.failed(&error);
+            return ready.tell(&Readiness::Failed(error));
         }
         Some("crash") => std::process::exit(3),
         Some("hang") => loop {
@@ -65,7 +65,7 @@ fn child_process() {
         _ => {}
     }
     let listener = Listener::bind(&control).expect("a socket");
-    ready.ready();
+    ready.tell(&Readiness::Ready);
     run(listener, Shared::new(), &EventFd::new(0).expect("an eventfd"));
 }
 
