@@ -20,7 +20,7 @@ use vmm_control::ClientError;
 use clone::CloneArgs;
 pub use target::RunRoot;
 use target::Target;
-use verbs::{RateArgs, SnapshotArgs};
+use verbs::{RateArgs, SnapshotArgs, VerifyArgs};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -56,6 +56,8 @@ pub enum Command {
     Run(run::RunArgs),
     /// Go on from a snapshot in this process
     Restore(run::RestoreArgs),
+    /// Read a whole snapshot and compare it with what was written
+    Verify(VerifyArgs),
     /// List the VMs under the run root
     Ls(RunRoot),
     /// Tell whether this host's KVM can run a stock guest; exit code 1 if it can't
@@ -144,6 +146,7 @@ pub fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Run(arguments) => return start::start(arguments.options()?),
         Command::Restore(arguments) => return start::start(arguments.options()?),
+        Command::Verify(arguments) => verbs::verify(&arguments, out)?,
         Command::Ls(root) => list::list(&root, out)?,
         Command::Probe => return verbs::probe(out),
         Command::Info(target) => out.print(&target.connect()?.info()?, show::info)?,

@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 use crate::ready::wait;
 use crate::{Client, ClientError, ConfigError, ControlError, Handle, Image, Inherited, Readiness, VmConfig};
 
-pub use clone::{ChildNetwork, ChildOptions, clone_vm, fresh_overlays, keep_or_discard};
+pub use clone::{ChildNetwork, ChildOptions, clone_vm, configure, fresh_overlays, keep_or_discard};
 
 /// A VM that was started.
 pub struct Vm {

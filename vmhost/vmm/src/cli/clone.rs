@@ -81,7 +81,8 @@ pub fn clone(arguments: &CloneArgs, out: Output) -> anyhow::Result<()> {
     out.print(&children, |children| children.iter().map(|child| format!("{} {}\n", child.name, child.pid)).collect())
 }
 
-fn network(text: &str, number: u16) -> anyhow::Result<ChildNetwork> {
+/// `eth0=tap:tap{}` or `eth0=passt:passt-{}.sock`.
+pub fn network(text: &str, number: u16) -> anyhow::Result<ChildNetwork> {
     let numbered = |text: &str| text.replace("{}", &number.to_string());
     let (id, backend) = text.split_once('=').unwrap_or((text, ""));
     let backend = match backend.split_once(':') {

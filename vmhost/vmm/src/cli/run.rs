@@ -7,14 +7,15 @@ mod parts;
 
 use std::io::Read as _;
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use clap::{ArgGroup, Args};
-use vmm_control::spawn::{inherited_document, inherited_image};
+use vmm_control::spawn::{ChildNetwork, inherited_document, inherited_image};
 use vmm_control::{Balloon, Boot, Console, Disk, Image, Network, Ready, VmConfig, Vsock};
 
 use super::RunRoot;
+use super::clone::network;
 use super::target::SOCKET;
 use crate::jail::Limits;
 
@@ -27,8 +28,18 @@ pub enum Source {
     Boot(VmConfig),
     /// A VM that goes on from descriptors; the image's handles are places among them.
     Image(Box<Image>, Vec<OwnedFd>),
-    /// A VM that goes on from a snapshot: its directory first, then those of the snapshots it needs.
-    Snapshot(Vec<PathBuf>),
+    /// A VM that goes on from a snapshot.
+    Snapshot(FromSnapshot),
+}
+
+/// A snapshot, and what is to be other than in it.
+pub struct FromSnapshot {
+    /// Its directory first, then those of the snapshots it needs.
+    pub directories: Vec<PathBuf>,
+    /// A backend for each network.
+    pub networks: Vec<ChildNetwork>,
+    /// Where the console goes.
+    pub console: Console,
 }
 
 /// Everything that `vmm run` and `vmm restore` are told.
@@ -60,6 +71,9 @@ pub struct Common {
     /// The control socket [default: control.sock in the VM's directory]
     #[arg(long, value_name = "SOCKET")]
     control: Option<PathBuf>,
+    /// The VM's own directory [default: by its name, or where its control socket is]
+    #[arg(long, value_name = "DIR")]
+    directory: Option<PathBuf>,
     #[command(flatten)]
     root: RunRoot,
     /// Don't run before somebody says so over the control socket
@@ -90,19 +104,14 @@ impl Common {
         // Before anything else is opened: see `Inherited`.
         let ready = self.ready_fd.map(Ready::inherited).transpose()?;
         let source = source()?;
-        let (run_directory, control) = match (&self.name, self.control) {
-            (Some(name), control) => {
-                let directory = self.root.of(name)?;
-                let control = control.unwrap_or_else(|| directory.join(SOCKET));
-                (directory, control)
-            }
-            (None, Some(control)) => {
-                let absolute = std::path::absolute(&control)?;
-                let Some(directory) = absolute.parent() else { bail!("{} is no socket", control.display()) };
-                (directory.to_owned(), absolute)
-            }
-            (None, None) => bail!("the VM needs --name or --control"),
+        let named = self.name.as_ref().map(|name| self.root.of(name)).transpose()?;
+        let control = self.control.map(std::path::absolute).transpose()?;
+        let directory = self.directory.map(std::path::absolute).transpose()?;
+        let beside = || control.as_ref().and_then(|control| control.parent()).map(Path::to_owned);
+        let Some(run_directory) = directory.or(named).or_else(beside) else {
+            bail!("the VM needs --name or --control");
         };
+        let control = control.unwrap_or_else(|| run_directory.join(SOCKET));
         let limits = self.cgroup.map(|group| Limits {
             group,
             memory_max: self.cgroup_memory.map(|mib| mib << 20),
@@ -170,7 +179,7 @@ struct Flags {
     #[arg(long, value_name = "ID=IMAGE[,ro][,overlay=FILE]", requires = "kernel", value_parser = parts::disk)]
     disk: Vec<Disk>,
     /// A network interface; may be repeated
-    #[arg(long, value_name = "ID=tap:NAME|passt:SOCKET[,mac=MAC]", requires = "kernel", value_parser = parts::network)]
+    #[arg(long, value_name = "ID=tap:NAME|ID=passt:SOCKET[,mac=MAC]", requires = "kernel", value_parser = parts::network)]
     network: Vec<Network>,
     /// Sockets between guest and host, with the guest's context id; the socket is vsock.sock in the VM's directory
     #[arg(long, value_name = "CID", requires = "kernel")]
@@ -239,7 +248,11 @@ impl Flags {
 const RESTORE_EXAMPLES: &str = "\
 Examples:
   vmm restore --name web1 snapshots/monday
-  vmm restore --name web1 snapshots/tuesday snapshots/monday    tuesday holds only what changed";
+  vmm restore --name web1 snapshots/tuesday snapshots/monday    tuesday holds only what changed
+  vmm restore --name web1 snapshots/monday --network eth0=passt:passt.sock
+
+The VM gets overlays and sockets of its own in its directory; the snapshot is only read, and any
+number of VMs can be restored from it. Each gets a new generation id before it runs.";
 
 /// What `vmm restore` takes.
 #[derive(Debug, Args)]
@@ -250,6 +263,12 @@ pub struct RestoreArgs {
     /// The snapshot's directory, then those of the snapshots it was made on
     #[arg(value_name = "DIR", required_unless_present = "image_fd")]
     directories: Vec<PathBuf>,
+    /// A network's backend, as others carry its frames now; may be repeated
+    #[arg(long, value_name = "ID=tap:NAME|ID=passt:SOCKET", conflicts_with = "image_fd")]
+    network: Vec<String>,
+    /// Where the serial console goes
+    #[arg(long, value_name = "off|stdio|file:PATH", default_value = "off", value_parser = parts::console)]
+    console: Console,
     /// An image whose descriptors are inherited, too
     #[arg(long, value_name = "NUMBER", hide = true, conflicts_with = "directories")]
     image_fd: Option<u32>,
@@ -261,14 +280,16 @@ impl RestoreArgs {
     /// # Errors
     /// When something that a parent names was not passed.
     pub fn options(self) -> anyhow::Result<RunOptions> {
-        let (image, directories) = (self.image_fd, self.directories);
+        let networks = self.network.iter().map(|text| network(text, 1)).collect::<anyhow::Result<_>>()?;
+        let from = FromSnapshot { directories: self.directories, networks, console: self.console };
+        let image = self.image_fd;
         self.common.options(|| match image {
             Some(number) => {
                 let (image, descriptors) = inherited_image(number).context("the image that a parent passes")?;
                 image.config.check()?;
                 Ok(Source::Image(Box::new(image), descriptors))
             }
-            None => Ok(Source::Snapshot(directories)),
+            None => Ok(Source::Snapshot(from)),
         })
     }
 }

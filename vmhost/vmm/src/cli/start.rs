@@ -4,18 +4,21 @@
 //! Out: the exit code, once the VM has ended; words on standard error if it never began.
 
 use std::fs::{self, File};
-use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
-use vmm_control::{Code, ControlError, ExitReason, Handle, Image as FrozenVm, Readiness, VmConfig};
+use vmm_control::spawn::configure;
+use vmm_control::{Code, ControlError, Disk, ExitReason, Handle, Image as FrozenVm, Readiness, VmConfig};
 
-use super::run::{RunOptions, Source};
+use super::run::{FromSnapshot, RunOptions, Source};
+use super::verbs::open_snapshot;
 use crate::jail::{Identity, Jail};
 use crate::memory::MemoryImage;
 use crate::run::{self, DiskFiles, Frozen};
-use crate::snapshot::{DiskLayer, Snapshot};
+use crate::snapshot::{DiskChain, DiskLayer, Snapshot};
 use crate::virtio::block::Image;
 
 /// Becomes the VM.
@@ -40,11 +43,13 @@ pub fn start(options: RunOptions) -> anyhow::Result<ExitCode> {
 }
 
 fn prepare(source: Source, run_directory: &Path) -> anyhow::Result<(VmConfig, Option<Frozen>)> {
-    fs::create_dir_all(run_directory).with_context(|| format!("can't make {}", run_directory.display()))?;
+    // Its sockets are the owner's alone.
+    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(run_directory);
+    made.with_context(|| format!("can't make {}", run_directory.display()))?;
     match source {
         Source::Boot(config) => Ok((config, None)),
         Source::Image(image, descriptors) => of_image(*image, descriptors),
-        Source::Snapshot(directories) => of_snapshot(&directories, run_directory),
+        Source::Snapshot(from) => of_snapshot(&from, run_directory),
     }
 }
 
@@ -64,10 +69,14 @@ fn of_image(image: FrozenVm, descriptors: Vec<OwnedFd>) -> anyhow::Result<(VmCon
     let layers = image.memory_layers.iter().map(|layer| descriptor(*layer)).collect::<anyhow::Result<_>>()?;
     let memory = MemoryImage::from_parts(&index, layers).context("memory")?;
     let mut disks = Vec::new();
-    for (disk, configured) in image.disks.iter().zip(&image.config.disks) {
-        let path = |index: usize| if index == 0 { configured.path.clone() } else { PathBuf::new() };
-        let layers = disk.layers.iter().enumerate();
-        let layers = layers.map(|(index, layer)| Ok((File::from(descriptor(*layer)?), path(index))));
+    for configured in &image.config.disks {
+        let disk = image.disks.iter().find(|disk| disk.disk == configured.id);
+        let disk = disk.with_context(|| format!("the image has no files of disk `{}`", configured.id))?;
+        if disk.layers.len() != disk.paths.len() {
+            bail!("the image has {} files and {} paths of disk `{}`", disk.layers.len(), disk.paths.len(), disk.disk);
+        }
+        let layers = disk.layers.iter().zip(&disk.paths);
+        let layers = layers.map(|(layer, path)| Ok((File::from(descriptor(*layer)?), path.clone())));
         let layers: Vec<_> = layers.collect::<anyhow::Result<_>>()?;
         let top = match disk.top {
             Some(top) => {
@@ -82,39 +91,31 @@ fn of_image(image: FrozenVm, descriptors: Vec<OwnedFd>) -> anyhow::Result<(VmCon
     Ok((image.config, Some(Frozen { id: image.id, machine, memory, disks, record: None })))
 }
 
-/// A VM that goes on from files.
-fn of_snapshot(directories: &[PathBuf], run_directory: &Path) -> anyhow::Result<(VmConfig, Option<Frozen>)> {
-    let open = |path: &PathBuf| File::open(path).with_context(|| format!("can't open {}", path.display()));
-    let opened = directories.iter().map(open).collect::<anyhow::Result<Vec<_>>>()?;
-    let (first, others) = opened.split_first().context("no snapshot is named")?;
-    let others: Vec<BorrowedFd<'_>> = others.iter().map(|file| file.as_fd()).collect();
-    let name = directories.first().map(|path| path.display().to_string()).unwrap_or_default();
-    let snapshot = Snapshot::open(first.as_fd(), &others).with_context(|| format!("snapshot {name}"))?;
+/// A VM that goes on from files, in a directory of its own.
+fn of_snapshot(from: &FromSnapshot, run_directory: &Path) -> anyhow::Result<(VmConfig, Option<Frozen>)> {
+    let snapshot = open_snapshot(&from.directories)?;
     let (record, id) = (snapshot.record(), snapshot.meta.id.to_string());
-    let Snapshot { mut config, machine, image, disks: chains, .. } = snapshot;
-    let mut disks = Vec::new();
-    for disk in &mut config.disks {
-        let chain = chains.iter().find(|chain| chain.id == disk.id);
-        let chain = chain.with_context(|| format!("the snapshot has no files of disk `{}`", disk.id))?;
-        let layers = chain.layers.iter().map(open_layer).collect::<anyhow::Result<Vec<_>>>()?;
-        let top = if disk.read_only {
-            None
-        } else {
-            let path = run_directory.join(format!("{}.overlay", disk.id));
-            let made = File::options().read(true).write(true).create_new(true).open(&path);
-            let file = made.with_context(|| {
-                format!("can't make {}: if a VM ran here before and its disk isn't needed, remove it", path.display())
-            })?;
-            prepare_overlay(&file, layers.iter().map(|(file, _)| file))?;
-            disk.overlay = Some(path.clone());
-            Some((file, path))
-        };
-        disks.push(DiskFiles { layers, top });
-    }
-    if let Some(vsock) = &mut config.vsock {
-        vsock.socket = run_directory.join("vsock.sock");
-    }
+    let Snapshot { config, machine, image, disks: chains, .. } = snapshot;
+    let config = configure(&config, run_directory, None, &from.networks, &from.console)?;
+    config.check()?;
+    let disks = config.disks.iter().map(|disk| disk_of_snapshot(disk, &chains)).collect::<anyhow::Result<_>>()?;
     Ok((config, Some(Frozen { id, machine, memory: image, disks, record: Some(record) })))
+}
+
+fn disk_of_snapshot(disk: &Disk, chains: &[DiskChain]) -> anyhow::Result<DiskFiles> {
+    let chain = chains.iter().find(|chain| chain.id == disk.id);
+    let chain = chain.with_context(|| format!("the snapshot has no files of disk `{}`", disk.id))?;
+    let layers = chain.layers.iter().map(open_layer).collect::<anyhow::Result<Vec<_>>>()?;
+    let own = disk.overlay.as_ref().filter(|_| !disk.read_only);
+    let top = own.map(|path| {
+        let made = File::options().read(true).write(true).create_new(true).open(path);
+        let file = made.with_context(|| {
+            format!("can't make {}: if a VM ran here before and its disk isn't needed, remove it", path.display())
+        })?;
+        prepare_overlay(&file, layers.iter().map(|(file, _)| file))?;
+        anyhow::Ok((file, path.clone()))
+    });
+    Ok(DiskFiles { top: top.transpose()?, layers })
 }
 
 fn open_layer(layer: &DiskLayer) -> anyhow::Result<(File, PathBuf)> {

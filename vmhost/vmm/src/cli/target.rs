@@ -50,7 +50,7 @@ impl RunRoot {
         if name.is_empty() || name.len() > 64 || name.starts_with('.') || !name.bytes().all(fine) {
             bail!("`{name}` can't name a VM: use up to 64 letters, digits, `-`, `_`, `.`");
         }
-        Ok(self.path()?.join(name))
+        Ok(std::path::absolute(self.path()?.join(name))?)
     }
 }
 

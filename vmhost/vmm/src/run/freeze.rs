@@ -230,7 +230,8 @@ impl Desk<'_> {
         for disk in &self.operator.disks {
             let own = disk.frozen.iter().map(|(file, _)| file.try_clone()).collect::<io::Result<Vec<_>>>()?;
             let layers = own.into_iter().map(|file| hand_out(file.into())).collect();
-            disks.push(DiskLayers { disk: disk.id.clone(), layers, top: None });
+            let paths = disk.frozen.iter().map(|(_, path)| path.clone()).collect();
+            disks.push(DiskLayers { disk: disk.id.clone(), layers, paths, top: None });
         }
         let id = super::random().map_err(|error| io::Error::other(error.to_string()))?;
         Ok(FrozenVm {

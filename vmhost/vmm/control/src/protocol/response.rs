@@ -1,5 +1,7 @@
 //! What a VM answers.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
 use super::{ExitReason, Handle};
@@ -139,6 +141,8 @@ pub struct DiskLayers {
     pub disk: String,
     /// The image, then the frozen overlays, oldest first; all opened for reading only.
     pub layers: Vec<Handle>,
+    /// Where each of them lies on the host, for snapshots that record it.
+    pub paths: Vec<PathBuf>,
     /// Set for a child: its own overlay. None for a disk that is read-only.
     #[serde(default)]
     pub top: Option<Handle>,

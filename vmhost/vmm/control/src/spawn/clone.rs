@@ -42,7 +42,10 @@ pub struct ChildNetwork {
 pub fn clone_vm(parent: &mut Client, overlays: &Path, children: &[ChildOptions]) -> Result<Vec<Vm>, SpawnError> {
     let config = parent.info()?.config;
     // What can be wrong is found before the parent stands still.
-    let configs: Vec<VmConfig> = children.iter().map(|child| configure(&config, child)).collect::<Result<_, _>>()?;
+    let configs: Vec<VmConfig> = children
+        .iter()
+        .map(|child| configure(&config, &child.run_directory, child.vsock.as_deref(), &child.networks, &child.console))
+        .collect::<Result<_, _>>()?;
     for config in &configs {
         config.check()?;
     }
@@ -120,25 +123,34 @@ fn create_new(path: &Path) -> Result<OwnedFd, SpawnError> {
     Ok(file.map_err(host(format!("make {}", path.display())))?.into())
 }
 
-/// The child's own configuration.
-fn configure(parent: &VmConfig, child: &ChildOptions) -> Result<VmConfig, SpawnError> {
-    let mut config = parent.clone();
-    config.console = child.console.clone();
+/// What a VM that goes on elsewhere is made of: with overlays and sockets of its own, in its own directory.
+///
+/// # Errors
+/// When a network has no backend of its own, or one that is named isn't there.
+pub fn configure(
+    frozen: &VmConfig,
+    run_directory: &Path,
+    vsock_path: Option<&Path>,
+    networks: &[ChildNetwork],
+    console: &Console,
+) -> Result<VmConfig, SpawnError> {
+    let mut config = frozen.clone();
+    config.console = console.clone();
     for disk in config.disks.iter_mut().filter(|disk| !disk.read_only) {
-        disk.overlay = Some(child.run_directory.join(format!("{}.overlay", disk.id)));
+        disk.overlay = Some(run_directory.join(format!("{}.overlay", disk.id)));
     }
     if let Some(vsock) = &mut config.vsock {
-        vsock.socket = child.vsock.clone().unwrap_or_else(|| child.run_directory.join("vsock.sock"));
+        vsock.socket = vsock_path.map_or_else(|| run_directory.join("vsock.sock"), Path::to_owned);
     }
     for network in &mut config.networks {
-        let Some(own) = child.networks.iter().find(|own| own.id == network.id) else {
-            let message = format!("network `{}` needs a backend of its own in each child", network.id);
+        let Some(own) = networks.iter().find(|own| own.id == network.id) else {
+            let message = format!("network `{}` needs a backend of its own", network.id);
             return Err(SpawnError::Options(message));
         };
         network.backend = own.backend.clone();
         network.mac = own.mac.unwrap_or(network.mac);
     }
-    if let Some(unknown) = child.networks.iter().find(|own| config.networks.iter().all(|one| one.id != own.id)) {
+    if let Some(unknown) = networks.iter().find(|own| config.networks.iter().all(|one| one.id != own.id)) {
         return Err(SpawnError::Options(format!("the VM has no network `{}`", unknown.id)));
     }
     Ok(config)
@@ -163,5 +175,7 @@ fn start(
     }
     image.config = config;
     let all: Vec<BorrowedFd<'_>> = descriptors.iter().chain(&tops).map(|fd| fd.as_fd()).collect();
-    child.launch.restore(&image, &all)
+    let mut launch = child.launch.clone();
+    launch.arguments.extend(["--directory".into(), directory.clone().into_os_string()]);
+    launch.restore(&image, &all)
 }

@@ -188,7 +188,7 @@ fn info() -> Info {
 }
 
 fn cloned() -> Cloned {
-    let disk = DiskLayers { disk: "root".into(), layers: vec![Handle(3)], top: None };
+    let disk = DiskLayers { disk: "root".into(), layers: vec![Handle(3)], paths: vec!["root.img".into()], top: None };
     let image = Image {
         id: "i1".into(),
         config: config(),
