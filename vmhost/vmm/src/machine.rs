@@ -166,7 +166,7 @@ impl Machine {
         if setup.devices.len() > MAX_VIRTIO_DEVICES {
             return Err(SetupError::Devices(setup.devices.len()));
         }
-        let vm = Vm::new(setup.ram.memory().clone())?;
+        let vm = Vm::new(setup.kvm, setup.ram.memory().clone())?;
         let events = Events::new().map_err(host("an event loop"))?;
         let exits = Arc::new(ExitRequest::new().map_err(host("an event"))?);
         let own = events.poll(OWN);
@@ -399,6 +399,9 @@ impl Machine {
                     _ => {
                         if let Some(device) = self.devices.get(owner as usize) {
                             device.on_event(source, ready);
+                            if let Some(reason) = device.take_fault() {
+                                host.on_fault(owner as usize, reason);
+                            }
                         }
                     }
                 }

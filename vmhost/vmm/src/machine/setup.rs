@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io;
 use std::sync::Arc;
 
+use kvm_ioctls::Kvm;
 use vmm_control::{Bucket, CpuTemplate};
 use vmm_sys_util::eventfd::{EFD_NONBLOCK, EventFd};
 
@@ -26,6 +27,8 @@ const QUEUE_NOTIFY: u64 = 0x50;
 
 /// What a machine is made of.
 pub struct Setup {
+    /// KVM, opened by the caller: a process that is shut in has no path to it.
+    pub kvm: Kvm,
     /// 1 to `MAX_VCPUS`.
     pub vcpus: u8,
     /// Which CPU the guest sees.

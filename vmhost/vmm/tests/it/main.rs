@@ -1,4 +1,9 @@
-//! The VMM from outside, against real KVM.
+//! Integration tests, one module a subject. What needs a KVM that runs Linux is in `lab`.
 
+mod confined_devices;
+mod control;
+mod disk;
 mod flat;
+mod jail;
 mod lab;
+mod memory;
