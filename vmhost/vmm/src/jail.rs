@@ -65,6 +65,7 @@ impl Jail {
     /// # Errors
     /// Names the step that failed; the process may be half in, and should end.
     pub fn enter(&self) -> Result<(), JailError> {
+        one_heap();
         if let Some(limits) = &self.limits {
             limits.join()?;
         }
@@ -85,6 +86,14 @@ impl Jail {
     pub fn inside(&self, path: &Path) -> Option<PathBuf> {
         path.strip_prefix(&self.run_directory).ok().map(|rest| Path::new(RUN).join(rest))
     }
+}
+
+/// All threads to come share the main heap. A heap of its own would have glibc open
+/// `/proc/sys/vm/overcommit_memory` when it shrinks, at any `free`: a forbidden call.
+#[allow(unsafe_code, reason = "mallopt has no safe wrapper")]
+fn one_heap() {
+    // SAFETY: a number is set, no memory passed; there is one thread yet.
+    unsafe { libc::mallopt(libc::M_ARENA_MAX, 1) };
 }
 
 /// Whether this kernel has namespaces of control groups.
