@@ -123,6 +123,14 @@ impl Block {
         Self::with_engine(options, Engine::new()?)
     }
 
+    /// A disk whose work is done at once by plain system calls, as where the host has no io_uring.
+    ///
+    /// # Errors
+    /// As of `new`.
+    pub fn inline(options: BlockOptions) -> io::Result<Self> {
+        Self::with_engine(options, Engine::inline()?)
+    }
+
     fn with_engine(options: BlockOptions, engine: Engine) -> io::Result<Self> {
         let BlockOptions { id, image, read_only, rate } = options;
         let invalid = |reason: String| Err(io::Error::new(io::ErrorKind::InvalidInput, reason));
