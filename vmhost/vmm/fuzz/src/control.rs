@@ -49,6 +49,8 @@ pub fn clients(bytes: &[u8]) {
     stage.greet(&mut client);
     client.write_all(&frame(br#"{"id":7,"request":"info"}"#)).expect("room");
     stage.serve();
+    stage.operations.answer_kept();
+    stage.serve();
     let mut answer = vec![0; 64 << 10];
     let count = client.read(&mut answer).expect("an answer");
     let answer = String::from_utf8_lossy(&answer[..count]).into_owned();
@@ -68,6 +70,12 @@ struct Stage {
 struct Refusing {
     kept: Vec<Answer>,
     count: usize,
+}
+
+impl Refusing {
+    fn answer_kept(&mut self) {
+        self.kept.drain(..).for_each(|answer| answer.send(Ok(Response::Unit)));
+    }
 }
 
 impl Operations for Refusing {
@@ -139,7 +147,7 @@ impl Stage {
             11 => drop(client.read(&mut [0; 16 << 10])),
             12 => drop(client.shutdown(Shutdown::Write)),
             13 => drop(self.clients.remove(at)),
-            14 => self.operations.kept.drain(..).for_each(|answer| answer.send(Ok(Response::Unit))),
+            14 => self.operations.answer_kept(),
             _ => self.server.on_event(script.any(), EpollEvent::default().event_set().into(), &mut self.operations),
         }
     }
