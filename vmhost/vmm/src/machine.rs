@@ -22,6 +22,7 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use kvm_bindings::kvm_cpuid_entry2;
+use kvm_ioctls::Kvm;
 use vmm_control::{Bucket, CpuTemplate};
 use vmm_sys_util::eventfd::{EFD_NONBLOCK, EventFd};
 
@@ -62,6 +63,8 @@ const QUEUE_NOTIFY: u64 = 0x50;
 
 /// What a machine is made of.
 pub struct Setup {
+    /// KVM, opened by the caller: a process that is shut in has no path to it.
+    pub kvm: Kvm,
     /// 1 to `MAX_VCPUS`.
     pub vcpus: u8,
     /// Which CPU the guest sees.
@@ -219,7 +222,7 @@ impl Machine {
         if setup.devices.len() > MAX_VIRTIO_DEVICES {
             return Err(SetupError::Devices(setup.devices.len()));
         }
-        let vm = Vm::new(setup.ram.memory().clone())?;
+        let vm = Vm::new(setup.kvm, setup.ram.memory().clone())?;
         let events = Events::new().map_err(host("an event loop"))?;
         let exits = Arc::new(ExitRequest::new().map_err(host("an event"))?);
         let own = events.poll(OWN);
@@ -452,6 +455,9 @@ impl Machine {
                     _ => {
                         if let Some(device) = self.devices.get(owner as usize) {
                             device.on_event(source, ready);
+                            if let Some(reason) = device.take_fault() {
+                                host.on_fault(owner as usize, reason);
+                            }
                         }
                     }
                 }

@@ -14,8 +14,8 @@ pub mod mmio;
 pub mod net;
 pub mod queue;
 pub mod testing;
-pub mod wake;
 pub mod vsock;
+pub mod wake;
 
 pub use chain::{Chain, Reader, Segment, Writer};
 pub use device::{Device, Io, Kind};

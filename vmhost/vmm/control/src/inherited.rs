@@ -75,12 +75,12 @@ mod tests {
         let (near, mut far) = UnixStream::pair().expect("a pair");
         let (hidden, _hidden_far) = UnixStream::pair().expect("a pair");
         let number = near.as_raw_fd();
-        let mut command = Command::new("sh");
+        let mut command = Command::new("bash");
         let script = format!("echo passed >&{number}; [ -e /proc/self/fd/{} ] && echo leaked >&{number}; exit 0", {
             hidden.as_raw_fd()
         });
         Inherited::pass(command.arg("-c").arg(script), &[near.as_fd()]);
-        let mut child = command.spawn().expect("sh");
+        let mut child = command.spawn().expect("bash");
         drop(near);
         let mut text = String::new();
         far.read_to_string(&mut text).expect("text");

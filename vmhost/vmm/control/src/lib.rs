@@ -10,6 +10,8 @@ mod config;
 mod frame;
 mod inherited;
 mod protocol;
+mod ready;
+pub mod spawn;
 mod stats;
 
 pub use client::{Client, ClientError};
@@ -17,4 +19,5 @@ pub use config::*;
 pub use frame::{FrameError, FrameReader, MAX_DESCRIPTORS, MAX_FRAME, Outgoing, Sent};
 pub use inherited::Inherited;
 pub use protocol::*;
+pub use ready::{Readiness, Ready};
 pub use stats::*;

@@ -96,7 +96,9 @@ impl Connection {
             return Ok(Some(Incoming::Greeted));
         }
         // In two steps, so that a request of an unknown kind still has a number to answer to.
-        let Some(frame) = self.reader.next_frame::<RequestFrame<serde_json::Value>>().map_err(bad)? else { return Ok(None) };
+        let Some(frame) = self.reader.next_frame::<RequestFrame<serde_json::Value>>().map_err(bad)? else {
+            return Ok(None);
+        };
         let descriptors = self.reader.take_descriptors(frame.descriptors).map_err(bad)?;
         let request = serde_json::from_value(frame.request)
             .map_err(|error| ControlError::new(Code::BadRequest, format!("the request can't be read: {error}")));

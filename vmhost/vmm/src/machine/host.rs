@@ -14,6 +14,11 @@ pub trait Host {
     fn on_booted(&mut self, microseconds: u64) {
         let _ = microseconds;
     }
+
+    /// The guest has broken the protocol of device `device`, which serves nothing until its driver resets it.
+    fn on_fault(&mut self, device: usize, reason: String) {
+        let _ = (device, reason);
+    }
 }
 
 /// A host that waits for nothing: the machine runs until its guest ends it.

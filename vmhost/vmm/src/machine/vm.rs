@@ -41,9 +41,6 @@ const NEEDED: &[(Cap, &str)] = &[
 /// KVM doesn't do what it should.
 #[derive(Debug, thiserror::Error)]
 pub enum KvmError {
-    /// There is no KVM, or it isn't ours to use.
-    #[error("cannot open /dev/kvm: {0}: this host needs KVM, and this user access to it")]
-    Open(std::io::Error),
     /// Another interface than the one that has been stable since 2007.
     #[error("KVM has API version {0}, {KVM_API_VERSION} is needed")]
     Version(i32),
@@ -84,8 +81,7 @@ impl Vm {
     ///
     /// # Errors
     /// What KVM lacks or refuses.
-    pub fn new(memory: GuestMemory) -> Result<Self, KvmError> {
-        let kvm = Kvm::new().map_err(|error| KvmError::Open(error.into()))?;
+    pub fn new(kvm: Kvm, memory: GuestMemory) -> Result<Self, KvmError> {
         match kvm.get_api_version() {
             version if version == KVM_API_VERSION as i32 => {}
             version => return Err(KvmError::Version(version)),

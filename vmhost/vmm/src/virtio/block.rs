@@ -123,11 +123,11 @@ impl Block {
         Self::with_engine(options, Engine::new()?)
     }
 
-    /// A disk whose work is done at once by plain system calls, as where the host has no io_uring.
+    /// The same without io_uring, one request after another: for fuzzers, whose runs must repeat themselves.
     ///
     /// # Errors
-    /// As of `new`.
-    pub fn inline(options: BlockOptions) -> io::Result<Self> {
+    /// Those of `new`.
+    pub fn synchronous(options: BlockOptions) -> io::Result<Self> {
         Self::with_engine(options, Engine::inline()?)
     }
 

@@ -225,7 +225,7 @@ mod tests {
     #[test]
     fn it_has_no_state() {
         let mut device = Entropy::new(FREE).expect("a timer");
-        assert_eq!(device.save(), []);
+        assert_eq!(device.save(), Vec::<u8>::new());
         device.restore(&[]).expect("none is right");
         device.restore(&[1]).expect_err("one byte is wrong");
     }

@@ -268,6 +268,17 @@ impl Mmio {
         metrics
     }
 
+    /// Whether a driver has taken it into use, and no fault has stopped it.
+    pub fn is_driven(&self) -> bool {
+        let inner = self.lock();
+        inner.runs() && inner.status & NEEDS_RESET == 0
+    }
+
+    /// Whether a fault has stopped it, and its driver hasn't reset it since.
+    pub fn is_faulted(&self) -> bool {
+        self.lock().status & NEEDS_RESET != 0
+    }
+
     /// What stopped the device last, for the event log; gives it once.
     pub fn take_fault(&self) -> Option<String> {
         self.lock().last_fault.take()

@@ -1,3 +1,5 @@
-//! Linux guests, which need hardware-assisted KVM: run by the lab, with the guest's files in the environment.
+//! Tests that run inside the lab machine, where `/dev/kvm` runs whole kernels: `cargo xtask test lab`.
+//!
+//! Each is `#[ignore]`d, as it can't pass elsewhere; the lab runs ignored tests.
 
-mod boot;
+mod kvm;

@@ -1,4 +1,4 @@
-//! Integration tests, one module a subject.
+//! Integration tests, one module a subject. What needs a KVM that runs Linux is in `lab`.
 
 mod confined_devices;
 mod control;

@@ -50,7 +50,7 @@ impl Subject for Block {
         let bucket = |burst| self.limited.then_some(Bucket { per_second: 1, burst });
         let rate = RateLimit { bytes: bucket(4096), operations: bucket(9) };
         let options = BlockOptions { id: "disk".into(), image, read_only: self.read_only, rate };
-        let device = if self.background { block::Block::new(options) } else { block::Block::inline(options) };
+        let device = if self.background { block::Block::new(options) } else { block::Block::synchronous(options) };
         Box::new(device.expect("the host has descriptors"))
     }
 

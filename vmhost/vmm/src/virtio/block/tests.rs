@@ -1,6 +1,7 @@
 //! A driver's requests against files, by io_uring and by plain system calls.
 
 mod files;
+mod hostile;
 mod layers;
 mod requests;
 

@@ -13,8 +13,8 @@ use vmm::control::{Answer, Listener, Operations, Server};
 use vmm::events::{Interest, Poll, of_token};
 use vmm::log::Log;
 use vmm_control::{
-    Client, Cloned, Code, ControlError, DiskLayers, EventKind, ExitReason, GenerationId, Handle, Image, Request,
-    Response, SnapshotDone, State, VmConfig,
+    Client, Cloned, Code, ControlError, DeviceInfo, DiskLayers, EventKind, ExitReason, GenerationId, Handle, Image,
+    Info, Request, Response, SnapshotDone, State, VmConfig,
 };
 use vmm_sys_util::epoll::{Epoll, EpollEvent};
 use vmm_sys_util::eventfd::{EFD_NONBLOCK, EventFd};
@@ -65,8 +65,7 @@ impl Served {
         let directory = Directory::new();
         let socket = directory.0.join("control.sock");
         let listener = Listener::bind(&socket).expect("a socket");
-        let log = Log::new(None);
-        let shared = Arc::new(Shared { log, held: Mutex::default(), requests: AtomicUsize::new(0) });
+        let shared = Shared::new();
         let stop = EventFd::new(EFD_NONBLOCK).expect("an eventfd");
         let (thread_shared, thread_stop) = (Arc::clone(&shared), stop.try_clone().expect("a copy"));
         let thread = std::thread::spawn(move || run(listener, thread_shared, &thread_stop));
@@ -91,7 +90,14 @@ impl Drop for Served {
 const SERVER: u32 = 7;
 const TEST: u32 = 8;
 
-fn run(listener: Listener, shared: Arc<Shared>, stop: &EventFd) {
+impl Shared {
+    pub fn new() -> Arc<Self> {
+        Arc::new(Self { log: Log::new(None), held: Mutex::default(), requests: AtomicUsize::new(0) })
+    }
+}
+
+/// Serves until a client or the eventfd says stop.
+pub fn run(listener: Listener, shared: Arc<Shared>, stop: &EventFd) {
     let epoll = Arc::new(Epoll::new().expect("an epoll"));
     Poll::new(Arc::clone(&epoll), TEST).add(stop.as_raw_fd(), 0, Interest::Read).expect("watched");
     let mut server = Server::new(listener, Poll::new(Arc::clone(&epoll), SERVER), &shared.log).expect("a server");
@@ -124,6 +130,7 @@ impl Operations for Pretended {
             return answer.send(Err(error));
         }
         match request {
+            Request::Info => answer.send(Ok(Response::Info(Box::new(info())))),
             Request::Pause => {
                 self.shared.log.record(EventKind::Paused);
                 answer.send(Ok(Response::Unit));
@@ -162,9 +169,22 @@ fn write_snapshot(descriptors: Vec<OwnedFd>) -> Result<Response, ControlError> {
 
 pub fn config() -> VmConfig {
     serde_json::from_str(
-        r#"{"boot":{"kernel":"vmlinux"},"memory_mib":64,"disks":[{"id":"root","path":"root.img","overlay":"top"}]}"#,
+        r#"{"boot":{"kernel":"vmlinux"},"memory_mib":64,"disks":[{"id":"root","path":"root.img","overlay":"top"}],"vsock":{"cid":3,"socket":"v"}}"#,
     )
     .expect("a configuration")
+}
+
+fn info() -> Info {
+    Info {
+        pid: std::process::id(),
+        state: State::Running,
+        config: config(),
+        uptime_us: 2_000_000,
+        running_us: 1_500_000,
+        parent: None,
+        generation: GenerationId("0123".into()),
+        devices: vec![DeviceInfo { name: "block:root".into(), ready: true, faulted: false }],
+    }
 }
 
 fn cloned() -> Cloned {

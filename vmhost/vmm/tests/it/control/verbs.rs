@@ -53,7 +53,7 @@ fn refusals_have_words_and_the_connection_lives_on() {
     let refusal = |result: Result<(), ClientError>| result.expect_err("refused").to_string();
     assert_eq!(refusal(client.start()), "`start` needs a VM that is created; this one is running");
     assert_eq!(refusal(client.balloon(7)), "the request was given up without an answer");
-    assert_eq!(refusal(client.info().map(drop)), "this VM only pretends (remedy: boot one)");
+    assert_eq!(refusal(client.balloon_stats().map(drop)), "this VM only pretends (remedy: boot one)");
     client.pause().expect("paused");
 }
 

@@ -6,6 +6,7 @@ use std::ops::ControlFlow;
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::time::Duration;
 
+use kvm_ioctls::Kvm;
 use vm_memory::{Bytes as _, GuestMemoryBackend as _, GuestMemoryRegion};
 use vmm::events::{Interest, Ready};
 use vmm::legacy::console::DEFAULT_LIMIT;
@@ -90,6 +91,7 @@ pub fn setup(vcpus: u8, ram: GuestRam, devices: Vec<Box<dyn Device>>) -> (Setup,
     let (guest_input, input) = pipe().expect("a pipe");
     let file = |end: OwnedFd| File::from(end);
     let setup = Setup {
+        kvm: Kvm::new().expect("/dev/kvm"),
         vcpus,
         cpu: CpuTemplate::Host,
         ram,
