@@ -9,7 +9,7 @@ use crate::process::{ask, remedy};
 use crate::repo::Repo;
 use crate::steps::read;
 use crate::toolchain::Route;
-use crate::{chromium, esbuild, npm};
+use crate::{chromium, esbuild, npm, packages};
 
 /// Say what is present and what is missing, with versions and remedies
 ///
@@ -70,6 +70,9 @@ fn rows(repo: &Repo) -> Vec<Row> {
         packages(repo, "packages of playwright/", "playwright"),
         required("Playwright", package_version(repo, "playwright", "@playwright/test"), SETUP),
         required("Chromium", browser(), "install it (`apt-get install chromium`), or name it by CHROMIUM=PATH"),
+        required("QEMU", ask(Command::new("qemu-system-x86_64").arg("--version")).map(first_line), SETUP),
+        debian("lab machine", &packages::LAB),
+        debian("kernel's sources", &packages::KERNEL),
         tool("git", "git", &["--version"]),
     ]
 }
@@ -87,6 +90,17 @@ fn wasm() -> Row {
         Err(error) => Err(error),
     };
     Row { what: "Rust for wasm", state: state.map_err(|error| format!("{error:#}")), required: true }
+}
+
+/// Debian's packages for virtual machines, which only testing needs.
+fn debian(what: &'static str, wanted: &[packages::Package]) -> Row {
+    let missing = packages::missing(wanted);
+    let state = if missing.is_empty() { Ok("all packages".to_owned()) } else { Err(missing.join(" ")) };
+    Row {
+        what,
+        state: state.map_err(|names| format!("`cargo xtask setup`, or `apt-get install {names}`")),
+        required: true,
+    }
 }
 
 fn packages(repo: &Repo, what: &'static str, folder: &str) -> Row {

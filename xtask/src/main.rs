@@ -1,7 +1,7 @@
 //! All automation of the repository: `cargo xtask help`.
 //!
 //! One file a command (`start`, `setup`, `build`, `test`, `bench`, `corpus`,
-//! `dist`, `doctor`); the others are what commands are made of. Nothing here is done
+//! `dist`, `guest`, `lab`, `doctor`); the others are what commands are made of. Nothing here is done
 //! twice: each slow step has a stamp, see `steps`.
 
 #![allow(clippy::print_stdout, reason = "talking to the person at the terminal is what this program is for")]
@@ -15,8 +15,12 @@ mod count;
 mod dist;
 mod doctor;
 mod esbuild;
+mod guest;
+mod lab;
+mod machines;
 mod markers;
 mod npm;
+mod packages;
 mod process;
 mod projects;
 mod repo;
@@ -57,6 +61,8 @@ enum Command {
     Bench(bench::Bench),
     Corpus(corpus::Corpus),
     Dist(dist::Dist),
+    Guest(guest::Guest),
+    Lab(lab::Lab),
     Doctor(doctor::Doctor),
 }
 
@@ -81,6 +87,8 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Bench(bench) => bench.run(&repo),
         Command::Corpus(corpus) => corpus.run(&repo),
         Command::Dist(dist) => dist.run(&repo),
+        Command::Guest(guest) => guest.run(&repo),
+        Command::Lab(lab) => lab.run(&repo),
         Command::Doctor(doctor) => Ok(doctor.run(&repo)),
     }
 }

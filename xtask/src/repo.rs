@@ -52,6 +52,17 @@ impl Repo {
     }
 }
 
+/// A path within the user's cache, for what is costly to make and the same in every checkout.
+///
+/// # Errors
+/// When the user has no home.
+pub fn cache(path: &str) -> anyhow::Result<PathBuf> {
+    let named = env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|folder| folder.is_absolute());
+    let home = || Some(PathBuf::from(env::var_os("HOME").filter(|home| !home.is_empty())?).join(".cache"));
+    let folder = named.or_else(home).context("neither HOME nor XDG_CACHE_HOME says where to keep things")?;
+    Ok(folder.join("sandglass").join(path))
+}
+
 /// Quick to build, or quick to load.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Profile {

@@ -10,11 +10,11 @@ use crate::process::ask;
 use crate::repo::{Profile, Repo};
 use crate::steps::files;
 use crate::suite::Suite;
-use crate::{build, chromium, count, dist, npm, server, setup, site, tidy};
+use crate::{build, chromium, count, dist, machines, npm, server, setup, site, tidy};
 
 /// Run all checks and tests, as CI does
 ///
-/// Steps, in order: fmt, tidy, clippy, rust, tsc, node, site, dist, playwright.
+/// Steps, in order: fmt, tidy, clippy, rust, lab, tsc, node, site, dist, playwright.
 /// The last line is `N passed, N failed`.
 #[derive(Args)]
 #[command(after_help = "\
@@ -22,10 +22,11 @@ Examples:
   cargo xtask test                      everything
   cargo xtask test --fast               what needs no wasm and no browser
   cargo xtask test clippy tidy          these steps
+  cargo xtask test lab                  virtual machines, inside an emulated machine with KVM
   cargo xtask test resolve              tests with `resolve` in their name, of any kind
   cargo xtask test playwright overlay   journeys with `overlay` in their name")]
 pub struct Test {
-    /// Only what is quick: no wasm, no release build, no browser
+    /// Only what is quick: no wasm, no release build, no browser, no virtual machines
     #[arg(long)]
     fast: bool,
     /// Names of steps, or parts of tests' names
@@ -33,12 +34,12 @@ pub struct Test {
     filters: Vec<String>,
 }
 
-const STEPS: [&str; 9] = ["fmt", "tidy", "clippy", "rust", "tsc", "node", "site", "dist", "playwright"];
+const STEPS: [&str; 10] = ["fmt", "tidy", "clippy", "rust", "lab", "tsc", "node", "site", "dist", "playwright"];
 /// Crates without tests of their own; two are for a browser, and one takes minutes to compile.
 const UNTESTED: [&str; 3] = ["sw", "web", "sandglass-glue"];
 const QUICK: [&str; 6] = ["fmt", "tidy", "clippy", "rust", "tsc", "node"];
 /// What runs tests that have names.
-const RUNNERS: [&str; 3] = ["rust", "node", "playwright"];
+const RUNNERS: [&str; 4] = ["rust", "lab", "node", "playwright"];
 
 impl Test {
     pub fn run(&self, repo: &Repo) -> anyhow::Result<ExitCode> {
@@ -46,6 +47,7 @@ impl Test {
         let mut suite = Suite::default();
         plan.static_checks(&mut suite);
         plan.rust(&mut suite)?;
+        plan.lab(&mut suite);
         plan.scripts(&mut suite)?;
         plan.browser(&mut suite);
         Ok(suite.finish())
@@ -75,6 +77,9 @@ impl<'a> Plan<'a> {
         if named.is_empty() && !plan.words.is_empty() {
             let journeys = plan.names_a_journey()?;
             plan.steps.retain(|step| *step != "playwright" || (journeys && !*fast));
+            // So would a kernel.
+            let virtual_machines = !*fast && machines::names_a_test(repo, &plan.words)?;
+            plan.steps.retain(|step| *step != "lab" || virtual_machines);
         }
         Ok(plan)
     }
@@ -120,6 +125,13 @@ impl<'a> Plan<'a> {
         }
         suite.runner("rust", &mut tests, count::rust);
         Ok(())
+    }
+
+    /// What needs a KVM that runs Linux. The step `rust` leaves it out, as these tests are ignored elsewhere.
+    fn lab(&self, suite: &mut Suite) {
+        if self.wants("lab") {
+            machines::test(self.repo, &self.words, suite);
+        }
     }
 
     /// Tests whose name, or whose crate's name, has one of the words, as nextest is told.

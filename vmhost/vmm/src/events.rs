@@ -110,3 +110,45 @@ pub fn of_token(token: u64) -> (u32, u32) {
     #[allow(clippy::cast_possible_truncation, reason = "both halves are 32 bits")]
     ((token >> 32) as u32, token as u32)
 }
+
+/// The event loop's own side: waits for all that was registered.
+pub struct Events {
+    epoll: Arc<Epoll>,
+    buffer: Vec<EpollEvent>,
+}
+
+/// How many events are taken at once; more wait for the next turn, as registration is level-triggered.
+const BATCH: usize = 64;
+
+impl Events {
+    /// An empty loop.
+    ///
+    /// # Errors
+    /// When the host has no descriptor left.
+    pub fn new() -> io::Result<Self> {
+        Ok(Self { epoll: Arc::new(Epoll::new()?), buffer: vec![EpollEvent::default(); BATCH] })
+    }
+
+    /// The handle of `owner`.
+    pub fn poll(&self, owner: u32) -> Poll {
+        Poll::new(Arc::clone(&self.epoll), owner)
+    }
+
+    /// Waits for the next events: owner, source and what is ready.
+    ///
+    /// # Errors
+    /// Those of `epoll_wait`; a signal is none.
+    pub fn wait(&mut self) -> io::Result<Vec<(u32, u32, Ready)>> {
+        let count = loop {
+            match self.epoll.wait(-1, &mut self.buffer) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                result => break result?,
+            }
+        };
+        let event = |event: &EpollEvent| {
+            let (owner, source) = of_token(event.data());
+            (owner, source, Ready::from(event.event_set()))
+        };
+        Ok(self.buffer.iter().take(count).map(event).collect())
+    }
+}

@@ -6,8 +6,21 @@
 //! It knows neither HTTP nor what the VM is for. All devices run on one thread
 //! (`events`), each vCPU on its own; a vCPU only ever touches registers.
 
+pub mod boot;
+pub mod bus;
+pub mod control;
+pub mod cpu;
 pub mod events;
+pub mod generation;
+pub mod jail;
+pub mod legacy;
+pub mod log;
+pub mod machine;
 pub mod memory;
+pub mod metrics;
 pub mod rate;
+pub mod run;
+pub mod snapshot;
 pub mod state;
+pub mod timer;
 pub mod virtio;

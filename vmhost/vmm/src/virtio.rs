@@ -3,16 +3,24 @@
 //! `queue` and `chain` are where guest memory is first believed; a device gets
 //! descriptor chains that are checked, and buffers that lie in guest memory.
 
+pub mod balloon;
+pub mod block;
 pub mod chain;
 pub mod device;
+pub mod entropy;
+pub mod hostile;
 pub mod interrupt;
+pub mod mmio;
+pub mod net;
 pub mod queue;
 pub mod testing;
 pub mod vsock;
+pub mod wake;
 
 pub use chain::{Chain, Reader, Segment, Writer};
 pub use device::{Device, Io, Kind};
 pub use interrupt::Interrupt;
+pub use mmio::{Mmio, MmioState};
 pub use queue::{Queue, QueueState};
 
 /// The guest broke the protocol; the device needs a reset before it does anything more.

@@ -3,9 +3,13 @@
 //! Plain data that is read from JSON; paths are the host's, opened before the
 //! process shuts itself in.
 
+mod check;
+
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+
+pub use check::{ConfigError, MAX_DEVICES};
 
 /// One VM.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

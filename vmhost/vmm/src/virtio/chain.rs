@@ -83,6 +83,7 @@ impl Chain {
         let mut chain = Self { head, segments: Vec::new(), readable: 0 };
         let direct = Table { address: table, length: size };
         let (mut table, mut index, mut seen) = (direct, head, 0u16);
+        let mut within = false;
         loop {
             let descriptor = table.read(memory, index)?;
             seen += 1;
@@ -91,13 +92,13 @@ impl Chain {
             }
             if descriptor.flags & INDIRECT != 0 {
                 // Neither nested, nor followed by more (2.7.5.3.1).
-                let nested = table.address != direct.address || descriptor.flags & NEXT != 0;
+                let nested = within || descriptor.flags & NEXT != 0;
                 let count = descriptor.length / DESCRIPTOR_SIZE;
                 let length = u16::try_from(count).unwrap_or(u16::MAX);
                 if nested || count == 0 || descriptor.length % DESCRIPTOR_SIZE != 0 || u32::from(length) != count {
                     return Err(Fault::Indirect(descriptor.length));
                 }
-                (table, index) = (Table { address: descriptor.address, length }, 0);
+                (table, index, within) = (Table { address: descriptor.address, length }, 0, true);
                 // It stands for the chain within, whose own length counts.
                 seen -= 1;
                 continue;

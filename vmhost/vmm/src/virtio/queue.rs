@@ -244,6 +244,8 @@ mod tests {
         check(&[(0x5000, 0, INDIRECT, 0)], 0, Err("indirect table of 0 bytes is invalid"));
         check(&[(0x5000, 17, INDIRECT, 0)], 0, Err("indirect table of 17 bytes is invalid"));
         check(&[(0x5000, 16, INDIRECT | NEXT, 1)], 0, Err("indirect table of 16 bytes is invalid"));
+        // The queue's own table, which would lead to itself for ever.
+        check(&[(0x1000, 128, INDIRECT, 0)], 0, Err("indirect table of 128 bytes is invalid"));
         check(&[(64 << 20, 16, INDIRECT, 0)], 0, Err("queue at 0x4000000 is not in guest memory, or misaligned"));
     }
 

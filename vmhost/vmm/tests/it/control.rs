@@ -1,0 +1,6 @@
+//! The control socket with real clients, real descriptors and hostile frames; only the VM behind it is a fake.
+
+mod fixture;
+mod hostile;
+mod spawn;
+mod verbs;

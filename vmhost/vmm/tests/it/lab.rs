@@ -1,0 +1,5 @@
+//! Tests that run inside the lab machine, where `/dev/kvm` runs whole kernels: `cargo xtask test lab`.
+//!
+//! Each is `#[ignore]`d, as it can't pass elsewhere; the lab runs ignored tests.
+
+mod kvm;

@@ -1,0 +1,9 @@
+//! Integration tests, one module a subject. What needs a KVM that runs Linux is in `lab`.
+
+mod confined_devices;
+mod control;
+mod disk;
+mod flat;
+mod jail;
+mod lab;
+mod memory;
