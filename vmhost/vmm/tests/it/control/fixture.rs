@@ -176,6 +176,7 @@ pub fn config() -> VmConfig {
 
 fn info() -> Info {
     Info {
+        user: 0,
         pid: std::process::id(),
         state: State::Running,
         config: config(),
