@@ -8,6 +8,7 @@
 
 pub mod exit;
 mod host;
+mod kvm_stats;
 mod run_page;
 pub mod setup;
 pub mod state;
@@ -368,6 +369,11 @@ impl Machine {
             ("console_dropped_bytes", dropped),
             ("booted_us", self.booted_us().unwrap_or(0)),
         ]
+    }
+
+    /// What KVM counts of each vCPU, by its names.
+    pub fn vcpu_counters(&self) -> Vec<Vec<(String, u64)>> {
+        self.vcpus.iter().map(Vcpu::counters).collect()
     }
 
     /// Serves devices and `host` until the machine ends. It is paused then; vCPUs run only after `resume`.

@@ -1,6 +1,8 @@
 //! From the start of the process to the first line of the guest's PID 1, as the host sees it.
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::Context as _;
@@ -13,7 +15,7 @@ use crate::process::{ask, spawn};
 
 const MIB: usize = 128;
 /// What both kernels are told beside what each machine needs.
-const WORDS: &str = "quiet sandglass.do=poweroff";
+const WORDS: &str = "quiet loglevel=3 sandglass.do=poweroff";
 
 #[derive(Default)]
 struct Times {
@@ -38,10 +40,32 @@ impl Times {
     }
 }
 
-/// Both sides in turns; the first run of each only warms up.
+/// Whether the host gives huge pages to shared memory that asks for them. Private memory that asks, as the peer's
+/// does, gets them by default.
+const POLICY: &str = "/sys/kernel/mm/transparent_hugepage/shmem_enabled";
+
+/// With both policies of the host, the default last.
 pub fn run(place: &Place, runs: usize, table: &mut Table) -> anyhow::Result<()> {
-    let (mut ours, mut theirs) = (Times::default(), Times::default());
     let image = place.disk(16)?;
+    for (policy, words) in [("advise", "huge pages for shared memory on request"), ("never", "none, Linux's default")] {
+        fs::write(POLICY, policy).context(POLICY)?;
+        let (ours, theirs) = turns(place, runs, &image)?;
+        table.compare(format!("boot to init, process start to its line; {words}"), "ms", ours.seen, theirs.seen);
+        table.compare("  of that by the guest's monotonic clock", "ms", ours.guest, theirs.guest);
+        table.compare("  before that: VMM, firmware, loading, early kernel", "ms", ours.rest, theirs.rest);
+        table.compare("  process start to the process's end", "ms", ours.whole, theirs.whole);
+    }
+    table.remark(format!(
+        "boot: same kernel, initramfs and words, {MIB} MiB, 1 vCPU, serial console, entropy and one block device; \
+         theirs: QEMU {} microvm with qboot, ACPI, KVM",
+        version(place).unwrap_or_default()
+    ));
+    Ok(())
+}
+
+/// Both sides in turns; the first run of each only warms up.
+fn turns(place: &Place, runs: usize, image: &Path) -> anyhow::Result<(Times, Times)> {
+    let (mut ours, mut theirs) = (Times::default(), Times::default());
     for run in 0..=runs {
         if run == 1 {
             (ours, theirs) = Default::default();
@@ -51,19 +75,10 @@ pub fn run(place: &Place, runs: usize, table: &mut Table) -> anyhow::Result<()> 
         command.arg("--disk").arg(format!("disk={}", image.display()));
         ours.take(&mut command)?;
         let mut command = qemu::command(place, MIB, WORDS, "")?;
-        qemu::disk(&mut command, &image, "threads");
+        qemu::disk(&mut command, image, "threads");
         theirs.take(&mut command)?;
     }
-    table.compare("boot: process start to init (host sees its line)", "ms", ours.seen, theirs.seen);
-    table.compare("  of that by the guest's clock (kernel's start to init)", "ms", ours.guest, theirs.guest);
-    table.compare("  the rest: VMM, firmware, loading", "ms", ours.rest, theirs.rest);
-    table.compare("boot: process start to the process's end", "ms", ours.whole, theirs.whole);
-    table.remark(format!(
-        "boot: same kernel, initramfs, {MIB} MiB, 1 vCPU, serial console, entropy and one block device; \
-         theirs: QEMU {} microvm with qboot, ACPI, KVM",
-        version(place).unwrap_or_default()
-    ));
-    Ok(())
+    Ok((ours, theirs))
 }
 
 fn version(place: &Place) -> Option<String> {
@@ -109,7 +124,7 @@ fn count(place: &Place, command: &Command) -> anyhow::Result<BTreeMap<&'static s
     }
     strace.stdin(std::process::Stdio::null()).stdout(std::process::Stdio::null());
     spawn(&mut strace)?.wait().context("strace")?;
-    let text = std::fs::read(&trace).context("strace's output")?;
+    let text = fs::read(&trace).context("strace's output")?;
     let text = String::from_utf8_lossy(&text);
     let calls = || text.lines().filter(|line| line.contains('(') && !line.contains("resumed>"));
     let of = |words: &str| calls().filter(|line| line.contains(words)).count() as u64;

@@ -144,7 +144,7 @@ impl Operator {
             uptime_us: micros(self.log.uptime()),
             running_us: micros(self.running()),
             memory: self.mappings.measure(&host_ranges(machine)).unwrap_or_default(),
-            vcpus: Vec::new(),
+            vcpus: (0..).zip(machine.vcpu_counters()).map(|(id, list)| vcpu(id, list)).collect(),
             devices: self.names.iter().zip(machine.devices()).map(|(n, device)| counted(n, device.metrics())).collect(),
             vm,
         }
@@ -157,6 +157,10 @@ impl Operator {
     fn running(&self) -> Duration {
         self.ran + self.running_since.map_or(Duration::ZERO, |since| since.elapsed())
     }
+}
+
+fn vcpu(id: u32, counters: Vec<(String, u64)>) -> Metrics {
+    Metrics { name: format!("vcpu:{id}"), counters: counters.into_iter().collect(), latencies: BTreeMap::new() }
 }
 
 pub(super) fn micros(duration: Duration) -> u64 {
