@@ -3,6 +3,7 @@
 //! Each is `#[ignore]`d, as it can't pass elsewhere; the lab runs ignored tests.
 
 mod boot;
+mod host;
 mod kvm;
 mod vm;
 mod whole;
