@@ -22,11 +22,12 @@ Examples:
   cargo xtask test                      everything
   cargo xtask test --fast               what needs no wasm and no browser
   cargo xtask test clippy tidy          these steps
+  cargo xtask test fuzz                 hostile guests made up by libFuzzer, a few seconds a device
   cargo xtask test lab                  virtual machines, inside an emulated machine with KVM
   cargo xtask test resolve              tests with `resolve` in their name, of any kind
   cargo xtask test playwright overlay   journeys with `overlay` in their name")]
 pub struct Test {
-    /// Only what is quick: no wasm, no release build, no browser, no virtual machines
+    /// Only what is quick: no wasm, no release build, no browser, no fuzzing, no virtual machines
     #[arg(long)]
     fast: bool,
     /// Names of steps, or parts of tests' names

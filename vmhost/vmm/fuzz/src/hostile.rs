@@ -38,6 +38,11 @@ pub trait Subject {
         script.bytes(32).to_vec()
     }
 
+    /// Whether its device lets the kernel write into guest memory whenever it likes, and marks that later.
+    fn works_in_background(&self) -> bool {
+        false
+    }
+
     /// Something happens on the host's side.
     fn host(&mut self, mmio: &Mmio, script: &mut Script<'_>) {
         let _ = (mmio, script);
@@ -50,7 +55,7 @@ pub trait Subject {
 /// When a promise is broken.
 pub fn play(subject: &mut dyn Subject, bytes: &[u8]) {
     let mut script = Script::new(bytes);
-    let mut guest = Guest::new(subject.device());
+    let mut guest = Guest::new(subject);
     guest.set_up(&mut script);
     while !script.is_over() {
         guest.step(subject, &mut script);
@@ -75,14 +80,25 @@ struct Guest {
     available: Vec<u16>,
     /// Indices may be anything now: they are of a made-up snapshot.
     restored: bool,
+    /// What the device has written may be marked later, but not after it was drained or reset.
+    background: bool,
 }
 
 impl Guest {
-    fn new(device: Box<dyn Device>) -> Self {
+    fn new(subject: &mut dyn Subject) -> Self {
+        let device = subject.device();
         let sizes = device.queue_sizes().to_vec();
         let memory = Memory::new();
         let (mmio, epoll) = behind_registers(device, &memory);
-        Self { available: vec![0; sizes.len()], memory, mmio, epoll, sizes, restored: false }
+        Self {
+            available: vec![0; sizes.len()],
+            memory,
+            mmio,
+            epoll,
+            sizes,
+            restored: false,
+            background: subject.works_in_background(),
+        }
     }
 
     fn step(&mut self, subject: &mut dyn Subject, script: &mut Script<'_>) {
@@ -114,7 +130,7 @@ impl Guest {
                 let source = script.below(8);
                 self.device_runs(|mmio| mmio.on_event(u32::try_from(source).expect("small"), ready));
             }
-            18 => self.device_runs(Mmio::drain),
+            18 => self.drain(),
             _ => self.become_another(subject, script),
         }
     }
@@ -239,7 +255,7 @@ impl Guest {
 
     /// The machine is saved and goes on elsewhere, be it from a state that somebody has made up.
     fn become_another(&mut self, subject: &mut dyn Subject, script: &mut Script<'_>) {
-        self.device_runs(Mmio::drain);
+        self.drain();
         let saved = self.mmio.save();
         let mut forged = saved.clone();
         let kind = script.below(4);
@@ -261,6 +277,11 @@ impl Guest {
         } else {
             self.device_runs(|_| {});
         }
+    }
+
+    fn drain(&mut self) {
+        self.watched(|guest| guest.mmio.drain());
+        self.memory.check_marked();
     }
 
     fn queue(&self, script: &mut Script<'_>) -> usize {
@@ -335,9 +356,13 @@ impl Guest {
         let before = self.memory.before();
         call(self);
         self.memory.check(&before);
+        if !self.background {
+            self.memory.check_marked();
+        }
         let state = self.mmio.save();
         self.restored &= state.status != 0;
         if state.status == 0 || state.status & NEEDS_RESET != 0 {
+            self.memory.check_marked();
             return self.memory.withdraw();
         }
         for (number, queue) in state.queues.iter().enumerate().filter(|(_, queue)| queue.ready) {

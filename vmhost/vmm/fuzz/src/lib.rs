@@ -7,7 +7,11 @@
 //! loop, and checks after every step what no guest may bring about. Targets in
 //! `fuzz_targets/` only say which device.
 
+pub mod control;
 pub mod devices;
 pub mod hostile;
+pub mod kernel;
+pub mod legacy;
 pub mod memory;
+pub mod saved;
 pub mod script;

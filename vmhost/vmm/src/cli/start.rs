@@ -26,7 +26,7 @@ pub fn start(options: RunOptions) -> anyhow::Result<ExitCode> {
     let RunOptions { source, run_directory, control, mut ready, paused, jail, limits, log } = options;
     let prepared = prepare(source, &run_directory).and_then(|(config, frozen)| {
         let log = log.map(|path| open_log(&path)).transpose()?;
-        let jail = jail.then(|| Jail { run_directory, identity: Identity::Unique, limits });
+        let jail = jail.then_some(Jail { run_directory, identity: Identity::Unique, limits });
         Ok(run::RunOptions { config, frozen, control, jail, log, ready: ready.take(), start: !paused })
     });
     match prepared.map(run::run) {
@@ -48,7 +48,7 @@ fn prepare(source: Source, run_directory: &Path) -> anyhow::Result<(VmConfig, Op
     made.with_context(|| format!("can't make {}", run_directory.display()))?;
     match source {
         Source::Boot(config) => Ok((config, None)),
-        Source::Image(image, descriptors) => of_image(*image, descriptors),
+        Source::Image(image, descriptors) => of_image(*image, &descriptors),
         Source::Snapshot(from) => of_snapshot(&from, run_directory),
     }
 }
@@ -59,7 +59,7 @@ fn open_log(path: &Path) -> anyhow::Result<File> {
 }
 
 /// A VM that goes on from a parent's descriptors.
-fn of_image(image: FrozenVm, descriptors: Vec<OwnedFd>) -> anyhow::Result<(VmConfig, Option<Frozen>)> {
+fn of_image(image: FrozenVm, descriptors: &[OwnedFd]) -> anyhow::Result<(VmConfig, Option<Frozen>)> {
     let descriptor = |handle: Handle| {
         let found = descriptors.get(handle.0 as usize).context("the image names a descriptor that it doesn't have")?;
         anyhow::Ok(found.try_clone()?)

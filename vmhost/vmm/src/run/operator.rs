@@ -120,6 +120,7 @@ impl Operator {
         };
         Info {
             pid: std::process::id(),
+            user: rustix::process::geteuid().as_raw(),
             state: self.state,
             config: self.config.clone(),
             uptime_us: micros(self.log.uptime()),

@@ -60,6 +60,8 @@ impl State {
 pub struct Info {
     /// Its process, as the process itself sees it.
     pub pid: u32,
+    /// Whom its process has become: what it shall write must be writable for this user.
+    pub user: u32,
     /// What it does.
     pub state: State,
     /// What it is made of.
