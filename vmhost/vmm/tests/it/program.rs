@@ -48,19 +48,52 @@ fn launch(directory: &Path, name: &str) -> Launch {
     Launch::new(Path::new(PROGRAM), &run.join("control.sock"))
 }
 
-fn boot(directory: &Path) -> Vm {
-    let mut vm = launch(directory, "parent").boot(&config(directory)).expect("a VM");
+/// A VM that doesn't outlive a test that fails.
+struct Guest(Vm);
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        // Both fail only for a process that has ended.
+        let _ = self.0.child.kill();
+        let _ = self.0.child.wait();
+    }
+}
+
+impl std::ops::Deref for Guest {
+    type Target = Vm;
+
+    fn deref(&self) -> &Vm {
+        &self.0
+    }
+}
+
+impl std::ops::DerefMut for Guest {
+    fn deref_mut(&mut self) -> &mut Vm {
+        &mut self.0
+    }
+}
+
+fn wake(launch: &Launch, directories: &[PathBuf]) -> Guest {
+    Guest(launch.wake(directories).expect("a process").ready().expect("a VM"))
+}
+
+fn clones(parent: &mut Guest, overlays: &Path, options: &[ChildOptions]) -> Vec<Guest> {
+    clone_vm(&mut parent.client, overlays, options).expect("children").into_iter().map(Guest).collect()
+}
+
+fn boot(directory: &Path) -> Guest {
+    let mut vm = Guest(launch(directory, "parent").boot(&config(directory)).expect("a VM"));
     assert_eq!(vm.client.info().expect("an answer").state, State::Created);
     vm.client.start().expect("started");
     vm
 }
 
-fn end(mut vm: Vm) {
+fn end(mut vm: Guest) {
     vm.client.stop(true).expect("stopped");
     assert!(vm.child.wait().expect("an end").success());
 }
 
-fn snapshot(vm: &mut Vm, to: &Path, kind: SnapshotKind, overlays: &Path) -> String {
+fn snapshot(vm: &mut Guest, to: &Path, kind: SnapshotKind, overlays: &Path) -> String {
     std::fs::create_dir_all(to).expect("a directory");
     let config = vm.client.info().expect("an answer").config;
     let overlays = fresh_overlays(&config, overlays).expect("overlays");
@@ -105,16 +138,14 @@ fn snapshots_are_verified_and_woken_and_so_are_those_of_the_woken() {
     assert!(output.status.success(), "{output:?}");
     assert!(words.starts_with(&format!("snapshot {second} by ")), "{words}");
 
-    let mut woken = launch(&directory.0, "woken").wake(&[at("second"), at("first")]).expect("a process").ready();
-    let woken_vm = woken.as_mut().expect("a VM");
-    let info = woken_vm.client.info().expect("an answer");
+    let mut woken = wake(&launch(&directory.0, "woken"), &[at("second"), at("first")]);
+    let info = woken.client.info().expect("an answer");
     assert_eq!((info.state, info.parent), (State::Paused, Some(second.clone())));
-    woken_vm.client.resume().expect("resumed");
-    let third = snapshot(woken_vm, &at("third"), SnapshotKind::Dirty { parent: second }, &at("woken"));
-    end(woken.expect("a VM"));
+    woken.client.resume().expect("resumed");
+    let third = snapshot(&mut woken, &at("third"), SnapshotKind::Dirty { parent: second }, &at("woken"));
+    end(woken);
 
-    let again = launch(&directory.0, "again").wake(&[at("third"), at("second"), at("first")]).expect("a process");
-    let mut again = again.ready().expect("a VM");
+    let mut again = wake(&launch(&directory.0, "again"), &[at("third"), at("second"), at("first")]);
     assert_eq!(again.client.info().expect("an answer").parent, Some(third));
     end(again);
 }
@@ -130,7 +161,7 @@ fn children_run_beside_their_parent_and_have_children_and_snapshots() {
     let directory = Directory::new();
     let mut vm = boot(&directory.0);
     let options = [child(&directory.0, "a"), child(&directory.0, "b")];
-    let mut children = clone_vm(&mut vm.client, &directory.0.join("parent"), &options).expect("two children");
+    let mut children = clones(&mut vm, &directory.0.join("parent"), &options);
     let mut identities = vec![vm.client.info().expect("an answer").generation];
     for child in &mut children {
         child.client.resume().expect("resumed");
@@ -144,11 +175,10 @@ fn children_run_beside_their_parent_and_have_children_and_snapshots() {
 
     let options = [child(&directory.0, "grandchild")];
     let place = directory.0.join("a");
-    let grandchildren = clone_vm(&mut children[0].client, &place, &options).expect("a grandchild");
+    let grandchildren = clones(&mut children[0], &place, &options);
     snapshot(&mut children[0], &directory.0.join("kept"), SnapshotKind::Full, &place);
     children.into_iter().chain(grandchildren).chain([vm]).for_each(end);
-    let woken = launch(&directory.0, "woken").wake(&[directory.0.join("kept")]).expect("a process");
-    end(woken.ready().expect("a VM"));
+    end(wake(&launch(&directory.0, "woken"), &[directory.0.join("kept")]));
 }
 
 #[test]

@@ -177,6 +177,7 @@ pub fn config() -> VmConfig {
 fn info() -> Info {
     Info {
         pid: std::process::id(),
+        user: 0,
         state: State::Running,
         config: config(),
         uptime_us: 2_000_000,
