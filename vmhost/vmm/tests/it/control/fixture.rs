@@ -176,7 +176,6 @@ pub fn config() -> VmConfig {
 
 fn info() -> Info {
     Info {
-        user: 0,
         pid: std::process::id(),
         user: 0,
         state: State::Running,
