@@ -198,8 +198,21 @@ struct Report<'a> {
     remedy: Option<&'a str>,
 }
 
+/// An error with its causes, but for those that it names itself.
+fn words(error: &anyhow::Error) -> String {
+    let mut words = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if words.is_empty() {
+            words = cause;
+        } else if !words.contains(&cause) {
+            words = format!("{words}: {cause}");
+        }
+    }
+    words
+}
+
 fn report(error: &anyhow::Error, json: bool) {
-    let words = format!("{error:#}");
+    let words = words(error);
     let control = match error.downcast_ref::<ClientError>() {
         Some(ClientError::Refused(error)) => Some(error),
         _ => None,

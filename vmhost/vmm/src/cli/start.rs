@@ -35,7 +35,7 @@ pub fn start(options: RunOptions) -> anyhow::Result<ExitCode> {
         Ok(Err(error)) => Err(error.into()),
         Err(error) => {
             if let Some(ready) = ready {
-                ready.tell(&Readiness::Failed(ControlError::new(Code::Host, format!("{error:#}"))));
+                ready.tell(&Readiness::Failed(ControlError::new(Code::Host, super::words(&error))));
             }
             Err(error)
         }
