@@ -1,6 +1,6 @@
 //! All automation of the repository: `cargo xtask help`.
 //!
-//! One file a command (`start`, `setup`, `build`, `test`, `bench`, `corpus`,
+//! One file a command (`start`, `setup`, `build`, `test`, `bench`, `fuzz`, `corpus`,
 //! `dist`, `guest`, `lab`, `doctor`); the others are what commands are made of. Nothing here is done
 //! twice: each slow step has a stamp, see `steps`.
 
@@ -15,6 +15,7 @@ mod count;
 mod dist;
 mod doctor;
 mod esbuild;
+mod fuzz;
 mod guest;
 mod lab;
 mod machines;
@@ -59,6 +60,7 @@ enum Command {
     Build(build::Build),
     Test(test::Test),
     Bench(bench::Bench),
+    Fuzz(fuzz::Fuzz),
     Corpus(corpus::Corpus),
     Dist(dist::Dist),
     Guest(guest::Guest),
@@ -85,6 +87,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Build(build) => build.run(&repo),
         Command::Test(test) => test.run(&repo),
         Command::Bench(bench) => bench.run(&repo),
+        Command::Fuzz(fuzz) => fuzz.run(&repo),
         Command::Corpus(corpus) => corpus.run(&repo),
         Command::Dist(dist) => dist.run(&repo),
         Command::Guest(guest) => guest.run(&repo),

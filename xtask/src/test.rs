@@ -10,11 +10,11 @@ use crate::process::ask;
 use crate::repo::{Profile, Repo};
 use crate::steps::files;
 use crate::suite::Suite;
-use crate::{build, chromium, count, dist, machines, npm, server, setup, site, tidy};
+use crate::{build, chromium, count, dist, fuzz, machines, npm, server, setup, site, tidy};
 
 /// Run all checks and tests, as CI does
 ///
-/// Steps, in order: fmt, tidy, clippy, rust, lab, tsc, node, site, dist, playwright.
+/// Steps, in order: fmt, tidy, clippy, rust, lab, fuzz, tsc, node, site, dist, playwright.
 /// The last line is `N passed, N failed`.
 #[derive(Args)]
 #[command(after_help = "\
@@ -22,11 +22,12 @@ Examples:
   cargo xtask test                      everything
   cargo xtask test --fast               what needs no wasm and no browser
   cargo xtask test clippy tidy          these steps
+  cargo xtask test fuzz                 hostile guests made up by libFuzzer, a few seconds a device
   cargo xtask test lab                  virtual machines, inside an emulated machine with KVM
   cargo xtask test resolve              tests with `resolve` in their name, of any kind
   cargo xtask test playwright overlay   journeys with `overlay` in their name")]
 pub struct Test {
-    /// Only what is quick: no wasm, no release build, no browser, no virtual machines
+    /// Only what is quick: no wasm, no release build, no browser, no fuzzing, no virtual machines
     #[arg(long)]
     fast: bool,
     /// Names of steps, or parts of tests' names
@@ -34,7 +35,7 @@ pub struct Test {
     filters: Vec<String>,
 }
 
-const STEPS: [&str; 10] = ["fmt", "tidy", "clippy", "rust", "lab", "tsc", "node", "site", "dist", "playwright"];
+const STEPS: [&str; 11] = ["fmt", "tidy", "clippy", "rust", "lab", "fuzz", "tsc", "node", "site", "dist", "playwright"];
 /// Crates without tests of their own; two are for a browser, and one takes minutes to compile.
 const UNTESTED: [&str; 3] = ["sw", "web", "sandglass-glue"];
 const QUICK: [&str; 6] = ["fmt", "tidy", "clippy", "rust", "tsc", "node"];
@@ -48,6 +49,9 @@ impl Test {
         plan.static_checks(&mut suite);
         plan.rust(&mut suite)?;
         plan.lab(&mut suite);
+        if plan.wants("fuzz") {
+            suite.check("fuzz", || fuzz::briefly(repo));
+        }
         plan.scripts(&mut suite)?;
         plan.browser(&mut suite);
         Ok(suite.finish())

@@ -16,6 +16,9 @@ use vm_memory::bitmap::AtomicBitmap;
 /// A part of guest memory, with a bitmap that notes writes.
 pub type Slice<'m> = VolatileSlice<'m, BS<'m, AtomicBitmap>>;
 
+#[cfg(test)]
+mod exhaustive;
+
 const NEXT: u16 = 1;
 const WRITE: u16 = 2;
 const INDIRECT: u16 = 4;

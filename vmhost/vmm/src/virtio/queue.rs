@@ -178,8 +178,11 @@ impl Queue {
             .load(GuestAddress(self.state.driver + 2), Ordering::Acquire)
             .map_err(|_| Fault::Queue(self.state.driver))?;
         let pending = u16::from_le(index).wrapping_sub(self.state.next_available);
-        if pending > self.state.size {
-            return Err(Fault::Available { pending, size: self.state.size });
+        // Those that the device still holds count too: however many a driver offers again, a device's
+        // work in flight is bounded by the queue's size.
+        let offered = pending.saturating_add(self.state.next_available.wrapping_sub(self.state.next_used));
+        if offered > self.state.size {
+            return Err(Fault::Available { pending: offered, size: self.state.size });
         }
         Ok(pending)
     }
@@ -201,6 +204,9 @@ impl Queue {
 fn crossed(event: u16, new: u16, old: u16) -> bool {
     new.wrapping_sub(event).wrapping_sub(1) < new.wrapping_sub(old)
 }
+
+#[cfg(test)]
+mod wraps;
 
 #[cfg(test)]
 mod tests {
@@ -257,6 +263,23 @@ mod tests {
         driver.set_up(ram.memory(), &mut queue);
         driver.set_available_index(ram.memory(), 9);
         assert_eq!(queue.pop(ram.memory()).expect_err("9 of 8").to_string(), "9 chains are offered in a queue of 8");
+    }
+
+    #[test]
+    fn a_device_never_holds_more_chains_than_its_queue_does() {
+        let ram = GuestRam::create(32).expect("memory");
+        let mut queue = Queue::new(8);
+        let mut driver = Driver::new(0x1000, 8);
+        driver.set_up(ram.memory(), &mut queue);
+        driver.descriptor(ram.memory(), 0, 0x5000, 16, 0, 0);
+        for _ in 0..8 {
+            driver.offer(ram.memory(), 0);
+            queue.pop(ram.memory()).expect("valid").expect("offered");
+        }
+        driver.offer(ram.memory(), 0);
+        assert_eq!(queue.pop(ram.memory()).expect_err("9 of 8").to_string(), "9 chains are offered in a queue of 8");
+        queue.push(ram.memory(), 0, 0).expect("the ring is there");
+        queue.pop(ram.memory()).expect("8 of 8").expect("offered");
     }
 
     #[test]

@@ -4,3 +4,5 @@
 
 mod boot;
 mod kvm;
+mod vm;
+mod whole;
