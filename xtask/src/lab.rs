@@ -17,7 +17,7 @@ mod template;
 mod temporary;
 
 use std::env;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -32,6 +32,10 @@ use template::{Template, wait_ready};
 
 /// From the resumed machine to the job's first instruction: mounts, no more.
 const START: Duration = Duration::from_secs(60);
+
+/// Enough for a guest of 1 GiB and its host.
+const MEMORY_MIB: u32 = 2048;
+const CPUS: u32 = 2;
 
 /// As `timeout` of coreutils has it.
 const TIMED_OUT: u8 = 124;
@@ -53,10 +57,10 @@ pub struct Lab {
     #[arg(long, default_value_t = 300, value_name = "SECONDS")]
     timeout: u64,
     /// The machine's memory in MiB
-    #[arg(long, default_value_t = 2048, value_name = "MIB", value_parser = clap::value_parser!(u32).range(256..))]
+    #[arg(long, default_value_t = MEMORY_MIB, value_name = "MIB", value_parser = clap::value_parser!(u32).range(256..))]
     memory: u32,
     /// The machine's processors
-    #[arg(long, default_value_t = 2, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=8))]
+    #[arg(long, default_value_t = CPUS, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=8))]
     cpus: u32,
     /// Boot the machine instead of resuming the one that is kept
     #[arg(long)]
@@ -101,10 +105,11 @@ pub fn command(repo: &Repo) -> anyhow::Result<Command> {
 /// # Errors
 /// Names what can't be made, and the remedy.
 pub fn prepare(repo: &Repo) -> anyhow::Result<()> {
-    ingredients::obtain(repo, 2048, 2).map(|_| ())
+    let (parts, folder) = ingredients::obtain(repo, MEMORY_MIB, CPUS)?;
+    Template::obtain(&parts, &folder).map(|_| ())
 }
 
-fn warm(parts: &Ingredients, folder: &std::path::Path, job: &Job) -> anyhow::Result<Machine> {
+fn warm(parts: &Ingredients, folder: &Path, job: &Job) -> anyhow::Result<Machine> {
     Template::obtain(parts, folder)?.resume(parts, job.share.as_deref())
 }
 

@@ -14,7 +14,7 @@ use crate::{build, chromium, count, dist, fuzz, machines, npm, server, setup, si
 
 /// Run all checks and tests, as CI does
 ///
-/// Steps, in order: fmt, tidy, clippy, rust, fuzz, lab, tsc, node, site, dist, playwright.
+/// Steps, in order: fmt, tidy, clippy, rust, lab, fuzz, tsc, node, site, dist, playwright.
 /// The last line is `N passed, N failed`.
 #[derive(Args)]
 #[command(after_help = "\
@@ -35,7 +35,7 @@ pub struct Test {
     filters: Vec<String>,
 }
 
-const STEPS: [&str; 11] = ["fmt", "tidy", "clippy", "rust", "fuzz", "lab", "tsc", "node", "site", "dist", "playwright"];
+const STEPS: [&str; 11] = ["fmt", "tidy", "clippy", "rust", "lab", "fuzz", "tsc", "node", "site", "dist", "playwright"];
 /// Crates without tests of their own; two are for a browser, and one takes minutes to compile.
 const UNTESTED: [&str; 3] = ["sw", "web", "sandglass-glue"];
 const QUICK: [&str; 6] = ["fmt", "tidy", "clippy", "rust", "tsc", "node"];
@@ -48,10 +48,10 @@ impl Test {
         let mut suite = Suite::default();
         plan.static_checks(&mut suite);
         plan.rust(&mut suite)?;
+        plan.lab(&mut suite);
         if plan.wants("fuzz") {
             suite.check("fuzz", || fuzz::briefly(repo));
         }
-        plan.lab(&mut suite);
         plan.scripts(&mut suite)?;
         plan.browser(&mut suite);
         Ok(suite.finish())

@@ -8,6 +8,7 @@
 
 pub mod boot;
 pub mod bus;
+pub mod cli;
 pub mod control;
 pub mod cpu;
 pub mod events;
@@ -18,6 +19,7 @@ pub mod log;
 pub mod machine;
 pub mod memory;
 pub mod metrics;
+pub mod probe;
 pub mod rate;
 pub mod run;
 pub mod snapshot;

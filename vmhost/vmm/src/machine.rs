@@ -8,30 +8,27 @@
 
 pub mod exit;
 mod host;
-pub mod run_page;
+mod run_page;
+pub mod setup;
 pub mod state;
 mod terminal;
 pub mod vcpu;
 pub mod vm;
 
 use std::fs::File;
-use std::io;
 use std::os::fd::AsRawFd as _;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use kvm_bindings::kvm_cpuid_entry2;
-use kvm_ioctls::Kvm;
-use vmm_control::{Bucket, CpuTemplate};
-use vmm_sys_util::eventfd::{EFD_NONBLOCK, EventFd};
 
 pub use exit::Exit;
 pub use host::{Host, NoHost};
+pub use setup::{MAX_VCPUS, Setup, SetupError};
 pub use state::{MachineState, RestoreError, SaveError};
 
 use crate::boot::{self, LoadError, acpi};
-use crate::bus::{Bus, Overlap, Registers};
 use crate::cpu::cpuid::{self, Topology};
 use crate::cpu::model::CpuModel;
 use crate::cpu::state::{StateSource, VcpuState, VcpuStateError, set_cpuid};
@@ -39,74 +36,23 @@ use crate::cpu::{start, template};
 use crate::events::{Events, Interest, Poll};
 use crate::generation::Generation;
 use crate::legacy::console::Console;
-use crate::legacy::ports::{self, Keyboard, Marker, Power};
-use crate::legacy::serial::{self, Serial};
+use crate::legacy::ports::Marker;
+use crate::legacy::serial::Serial;
 use crate::memory::GuestRam;
-use crate::memory::layout::{GED_GSI, MAX_VIRTIO_DEVICES, SERIAL_GSI, VIRTIO_GSI, VIRTIO_MMIO, VIRTIO_MMIO_SIZE};
-use crate::virtio::Device;
+use crate::memory::layout::{GED_GSI, MAX_VIRTIO_DEVICES, SERIAL_GSI};
 use crate::virtio::mmio::Mmio;
 use exit::ExitRequest;
+use setup::{connect, host, port_bus, registers};
 use terminal::Terminal;
-use vcpu::{Shared, ThreadStart, Vcpu};
+use vcpu::{Shared, Vcpu};
 use vm::{KvmError, Vm};
 
-/// Largest number of vCPUs.
-pub const MAX_VCPUS: u8 = 32;
 /// Owners of events: devices have their index.
 const OWN: u32 = 0x1000;
 /// Owners of the host's descriptors follow.
 const HOST: u32 = 0x2000;
 /// Sources of `OWN`; those below belong to the terminal.
 const EXIT: u32 = 0x100;
-/// Register `QueueNotify` of virtio-mmio (virtio 1.2, 4.2.2).
-const QUEUE_NOTIFY: u64 = 0x50;
-
-/// What a machine is made of.
-pub struct Setup {
-    /// KVM, opened by the caller: a process that is shut in has no path to it.
-    pub kvm: Kvm,
-    /// 1 to `MAX_VCPUS`.
-    pub vcpus: u8,
-    /// Which CPU the guest sees.
-    pub cpu: CpuTemplate,
-    /// Its memory.
-    pub ram: GuestRam,
-    /// Its devices, in order.
-    pub devices: Vec<Box<dyn Device>>,
-    /// Takes the serial console's output.
-    pub console: Option<File>,
-    /// Gives the serial console's input: a terminal, pipe or socket.
-    pub console_input: Option<File>,
-    /// How much console output is let through.
-    pub console_limit: Bucket,
-    /// Called in each vCPU's thread before it first enters the guest.
-    pub thread_start: Option<ThreadStart>,
-}
-
-/// A machine can't be made.
-#[derive(Debug, thiserror::Error)]
-pub enum SetupError {
-    /// Too many, or none.
-    #[error("a machine has 1 to {MAX_VCPUS} vCPUs, not {0}")]
-    Vcpus(u8),
-    /// More than there are interrupts.
-    #[error("a machine has at most {MAX_VIRTIO_DEVICES} devices, not {0}")]
-    Devices(usize),
-    /// KVM can't.
-    #[error(transparent)]
-    Kvm(#[from] KvmError),
-    /// Two registers at one place.
-    #[error(transparent)]
-    Bus(#[from] Overlap),
-    /// The host has run out of something.
-    #[error("cannot make {part}: {source}")]
-    Host {
-        /// Of what.
-        part: &'static str,
-        /// What the host says.
-        source: io::Error,
-    },
-}
 
 /// A machine can't be booted.
 #[derive(Debug, thiserror::Error)]
@@ -171,17 +117,15 @@ impl Machine {
         let rsdp = acpi::write(memory, contents)?;
         machine.generation.write(memory, generation).map_err(LoadError::from)?;
         let entry = boot::load(memory, kernel, initramfs, &machine.command_line(command_line), rsdp)?;
-        if let Some(first) = machine.vcpus.first() {
-            let failed = |error: kvm_ioctls::Error| BootError::Vcpu {
-                id: 0,
-                source: VcpuStateError { step: "first registers".into(), source: error.into() },
-            };
-            start::set(&first.fd(), entry).map_err(failed)?;
-        }
         let (table, topology) = machine.cpu_table()?;
         for (id, vcpu) in (0..).zip(&machine.vcpus) {
             let entries = cpuid::for_vcpu(&table, topology, id);
             set_cpuid(&vcpu.fd(), &entries).map_err(|source| BootError::Vcpu { id, source })?;
+            let first = (id == 0).then_some(entry);
+            start::set(&vcpu.fd(), first).map_err(|error| BootError::Vcpu {
+                id,
+                source: VcpuStateError { step: "first registers".into(), source: error.into() },
+            })?;
         }
         Ok(machine)
     }
@@ -469,64 +413,7 @@ impl Machine {
         let _ = self.exits.event().read();
         if let Some(time) = self.marker.booted_us().filter(|_| !self.booted_told) {
             self.booted_told = true;
-            host.on_booted(time);
+            host.on_booted(self, time);
         }
-    }
-}
-
-fn host(part: &'static str) -> impl FnOnce(io::Error) -> SetupError {
-    move |source| SetupError::Host { part, source }
-}
-
-/// Wires each device to memory, the event loop, its interrupt and its doorbells.
-fn connect(
-    vm: &Vm,
-    events: &Events,
-    devices: Vec<Box<dyn Device>>,
-    ram: &GuestRam,
-) -> Result<Vec<Arc<Mmio>>, SetupError> {
-    let mut wired = Vec::with_capacity(devices.len());
-    for (index, device) in (0..).zip(devices) {
-        let line = EventFd::new(EFD_NONBLOCK).map_err(host("an interrupt"))?;
-        let device =
-            Mmio::new(device, ram.memory().clone(), line, events.poll(index)).map_err(host("a device's events"))?;
-        vm.connect_line(device.line(), VIRTIO_GSI + index)?;
-        for (queue, bell) in (0..).zip(device.queue_events()) {
-            vm.connect_doorbell(bell, window(index) + QUEUE_NOTIFY, queue)?;
-        }
-        wired.push(Arc::new(device));
-    }
-    Ok(wired)
-}
-
-fn window(index: u32) -> u64 {
-    VIRTIO_MMIO + u64::from(index) * VIRTIO_MMIO_SIZE
-}
-
-fn registers(devices: &[Arc<Mmio>]) -> Result<Bus, Overlap> {
-    let mut bus = Bus::default();
-    for (index, device) in (0..).zip(devices) {
-        let registers: Arc<dyn Registers> = Arc::<Mmio>::clone(device);
-        bus.insert(window(index), VIRTIO_MMIO_SIZE, registers)?;
-    }
-    Ok(bus)
-}
-
-fn port_bus(serial: &Arc<Serial>, marker: &Arc<Marker>, exits: &Arc<ExitRequest>) -> Result<Bus, Overlap> {
-    let mut bus = Bus::default();
-    bus.insert(serial::PORT, serial::PORTS, Arc::<Serial>::clone(serial))?;
-    bus.insert(ports::MARKER, 1, Arc::<Marker>::clone(marker))?;
-    bus.insert(ports::KEYBOARD, 1, Arc::new(Keyboard(Arc::clone(exits))))?;
-    bus.insert(ports::SLEEP_CONTROL, 3, Arc::new(Power(Arc::clone(exits))))?;
-    Ok(bus)
-}
-
-impl Registers for Mmio {
-    fn read(&self, offset: u64, data: &mut [u8]) {
-        Self::read(self, offset, data);
-    }
-
-    fn write(&self, offset: u64, data: &[u8]) {
-        Self::write(self, offset, data);
     }
 }

@@ -48,6 +48,10 @@ const PAGES_OF_HUGE: u64 = HUGE_PAGE as u64 / PAGE_BYTES;
 /// of layers that would need more are copied instead, the shortest runs first:
 /// a copy of one page takes no longer than a mapping.
 const MAX_MAPPINGS: usize = 4096;
+/// Fewest pages that a running VM gives its own copies up for, in favour of a layer's:
+/// to map them took four times as long as writing the layer, all of it while the VM
+/// stands still, and pages that were written once are likely to be written again.
+const LEAST_TO_SHARE: u64 = 16;
 
 /// The guest's memory and its backing.
 pub struct GuestRam {
@@ -123,7 +127,7 @@ impl GuestRam {
         };
         extents.retain(|extent| extent.layer > 0);
         let mut covered = Vec::new();
-        for (extent, map) in private.choose(extents, huge_pages) {
+        for (extent, map) in private.choose(extents, huge_pages, 1) {
             let layer = image.layers().get(extent.layer).ok_or(io::ErrorKind::InvalidInput)?;
             if map {
                 mapping.cover(extent.run, layer.file(), extent.source * PAGE_BYTES)?;
@@ -234,7 +238,8 @@ impl Private {
 
         // The VM's own copies are given up for the layer's pages, which it shares with clones.
         let mut covered = Vec::new();
-        for (extent, map) in self.choose(of_layer(layer.id(), layer.runs()).collect(), huge_pages) {
+        let extents = of_layer(layer.id(), layer.runs()).collect();
+        for (extent, map) in self.choose(extents, huge_pages, LEAST_TO_SHARE) {
             // A page that stays a copy is as right as a mapped one, it only takes more room.
             if map && mapping.cover(extent.run, layer.file(), extent.source * PAGE_BYTES).is_ok() {
                 covered.push(extent);
@@ -247,8 +252,9 @@ impl Private {
         Ok(())
     }
 
-    /// Which of `extents` to map, the others being copied: the longest, as many as there's room for.
-    fn choose<L>(&self, extents: Vec<Extent<L>>, huge_pages: bool) -> Vec<(Extent<L>, bool)> {
+    /// Which of `extents` to map, the others being copied: the longest, as many as
+    /// there's room for, and none of fewer pages than `least`.
+    fn choose<L>(&self, extents: Vec<Extent<L>>, huge_pages: bool, least: u64) -> Vec<(Extent<L>, bool)> {
         // Parts of a mapping of huge pages can't be replaced by small ones.
         let room = if huge_pages { 0 } else { MAX_MAPPINGS.saturating_sub(self.mapped.len()) / 2 };
         let mut lengths: Vec<_> = extents.iter().map(|extent| extent.run.count).collect();
@@ -260,7 +266,7 @@ impl Private {
             let length = extent.run.count;
             let map = length > shortest || (length == shortest && of_shortest > 0);
             of_shortest -= usize::from(map && length == shortest);
-            (extent, map)
+            (extent, map && length >= least)
         });
         chosen.collect()
     }

@@ -15,12 +15,11 @@ mod requests;
 mod worker;
 
 use std::fs::File;
-use std::io::{self, Write as _};
-use std::os::fd::OwnedFd;
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use vmm_control::{Bucket, EventKind, ExitReason, VmConfig};
+use vmm_control::{Bucket, Code, ControlError, EventKind, ExitReason, Readiness, Ready, VmConfig};
 
 use crate::control::{Listener, Server};
 use crate::jail::seccomp::{self, Thread};
@@ -54,8 +53,8 @@ pub struct RunOptions {
     pub jail: Option<Jail>,
     /// Takes the event log.
     pub log: Option<File>,
-    /// Gets one byte once the control socket answers.
-    pub ready: Option<OwnedFd>,
+    /// Hears once the control socket answers, or why it never will.
+    pub ready: Option<Ready>,
     /// Lets the guest run at once; else a client says `start`.
     pub start: bool,
 }
@@ -125,8 +124,17 @@ pub enum RunError {
 ///
 /// # Errors
 /// When the VM can't be brought up. Once it runs, its end is no error.
-pub fn run(options: RunOptions) -> Result<ExitReason, RunError> {
-    let RunOptions { config, frozen, control, jail, log, ready, start } = options;
+pub fn run(mut options: RunOptions) -> Result<ExitReason, RunError> {
+    let mut ready = options.ready.take();
+    let result = run_told(options, &mut ready);
+    if let (Err(error), Some(ready)) = (&result, ready) {
+        ready.tell(&Readiness::Failed(ControlError::new(Code::Host, error.to_string())));
+    }
+    result
+}
+
+fn run_told(options: RunOptions, ready: &mut Option<Ready>) -> Result<ExitReason, RunError> {
+    let RunOptions { config, frozen, control, jail, log, ready: _, start } = options;
     let log = Log::new(log);
     let mappings = Mappings::open().map_err(|error| RunError::Host("/proc/self/smaps", error))?;
     let listener = Listener::bind(&control).map_err(|source| OpenError::File {
@@ -185,7 +193,7 @@ pub fn run(options: RunOptions) -> Result<ExitReason, RunError> {
     if confined {
         seccomp::confine(Thread::Device).map_err(|error| RunError::Host("seccomp", error))?;
     }
-    serve(machine, Supervisor::new(server, operator), &log, ready, start)
+    serve(machine, Supervisor::new(server, operator), &log, ready.take(), start)
 }
 
 fn boot(setup: Setup, config: &VmConfig, kernel: Option<&File>, initramfs: Option<&File>) -> Result<Machine, RunError> {
@@ -209,15 +217,14 @@ fn serve(
     mut machine: Machine,
     mut supervisor: Supervisor,
     log: &Log,
-    ready: Option<OwnedFd>,
+    ready: Option<Ready>,
     start: bool,
 ) -> Result<ExitReason, RunError> {
     if start {
         supervisor.start(&mut machine);
     }
     if let Some(ready) = ready {
-        // Whoever waits for it and has gone doesn't need it.
-        let _ = File::from(ready).write_all(b"\n");
+        ready.tell(&Readiness::Ready);
     }
     let reason = match machine.run(&mut supervisor) {
         Exit::PoweredOff => ExitReason::PoweredOff,

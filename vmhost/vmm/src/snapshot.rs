@@ -21,8 +21,8 @@
 //! restore would take time for each byte of RAM.
 //!
 //! Versions: the frame's major version and each section's are exact. What can be
-//! added without one: sections that aren't required. `docs/snapshot-format.md`
-//! has the policy and what a state of a newer program looks like to an older one.
+//! added without one: sections that aren't required. `docs/snapshot-format.md` has
+//! the policy, and the format in more detail.
 //!
 //! This module opens nothing by path and trusts no byte of what it reads.
 

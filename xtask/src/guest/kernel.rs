@@ -31,7 +31,7 @@ const UNNEEDED: [&str; 6] = [
     "tools/testing",
 ];
 
-/// Options of ours, as Kconfig text. None of the five does anything until something registers with it.
+/// Options of ours, as Kconfig text. None of the six does anything until something registers with it.
 const SHARED: &str = "
 config SANDGLASS_SHARED
 	def_bool y
@@ -40,6 +40,7 @@ config SANDGLASS_SHARED
 	select USER_RETURN_NOTIFIER
 	select SCHED_INFO
 	select GUEST_PERF_EVENTS
+	select KVM_XFER_TO_GUEST_WORK
 ";
 
 /// Goes into each kernel in place of who built it and when, so that equal recipes give equal bytes.

@@ -6,7 +6,6 @@ use std::process::Command;
 
 use anyhow::{Context as _, bail};
 
-use super::clock;
 use super::machine::Ingredients;
 use crate::guest::cpio::Archive;
 use crate::guest::kernel::{self, Kernel};
@@ -61,8 +60,7 @@ pub fn obtain(repo: &Repo, memory_mib: u32, cpus: u32) -> anyhow::Result<(Ingred
         run("make the lab machine's disk", mke2fs.arg(path).arg(DISK)).map(|_| ())
     })?;
     let template = folder.join(format!("{memory_mib}-{cpus}"));
-    let tsc_khz = clock::tsc_khz();
-    Ok((Ingredients { kernel, initramfs, disk, tsc_khz, memory_mib, cpus }, template))
+    Ok((Ingredients { kernel, initramfs, disk, memory_mib, cpus }, template))
 }
 
 /// Makes a file unless it is there, and never half of it.

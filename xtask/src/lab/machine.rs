@@ -14,6 +14,7 @@ use std::{env, fs};
 
 use anyhow::{Context as _, bail};
 
+use super::clock;
 use super::qmp::Qmp;
 use super::temporary::Temporary;
 use crate::process::spawn;
@@ -31,8 +32,6 @@ pub struct Ingredients {
     pub initramfs: PathBuf,
     /// An empty ext4 file system; writes to it are forgotten.
     pub disk: PathBuf,
-    /// Rate of the host's time stamp counter.
-    pub tsc_khz: u64,
     /// Size of its memory.
     pub memory_mib: u32,
     /// How many processors.
@@ -165,7 +164,9 @@ fn command(parts: &Ingredients, memory: &Memory<'_>, share: &Path, folder: &Path
     qemu.arg("-kernel").arg(&parts.kernel).arg("-initrd").arg(&parts.initramfs);
     // The clock is told, not measured; and nobody attacks this machine from within.
     let line = "console=ttyS0 quiet panic=-1 mitigations=off tsc=reliable pci=off kvm_amd.nested=0";
-    qemu.arg("-append").arg(format!("{line} tsc_early_khz={}", parts.tsc_khz));
+    // A resumed kernel knows the rate already, and measuring it takes longer than resuming.
+    let khz = if matches!(memory, Memory::From(_)) { 0 } else { clock::tsc_khz() };
+    qemu.arg("-append").arg(format!("{line} tsc_early_khz={khz}"));
     let at = |prefix: &str, name: &str| joined(&[prefix.as_ref(), folder.join(name).as_os_str()]);
     qemu.arg("-serial").arg(at("file:", "console"));
     qemu.arg("-qmp").arg(at("unix:", "qmp"));

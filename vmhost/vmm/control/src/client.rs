@@ -7,6 +7,7 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::loan::Loan;
 use crate::{
     BalloonStats, Cloned, ControlError, Event, ExitReason, FrameError, FrameReader, FromVm, GenerationId, Hello, Info,
     NewOverlay, Outcome, Outgoing, RateLimit, RateTarget, Request, RequestFrame, Response, SnapshotDone, SnapshotKind,
@@ -36,6 +37,9 @@ pub enum ClientError {
     /// The other side doesn't speak the protocol.
     #[error("the other side speaks no control protocol: {0}")]
     Frame(#[from] FrameError),
+    /// The VM's user can't be let write into a directory, or the directory not taken back.
+    #[error("the snapshot's directory can't be lent to the VM's user: {0}")]
+    Lend(io::Error),
     /// The answer is one to something else.
     #[error("the VM answered `{request}` with something else")]
     Answer {
@@ -61,6 +65,18 @@ impl Client {
     pub fn connect(path: &Path) -> Result<Self, ClientError> {
         let connect = |source| ClientError::Connect { path: path.to_owned(), source };
         Self::over(UnixStream::connect(path).map_err(connect)?)
+    }
+
+    /// The same, with a limit for the handshake and for each later call.
+    ///
+    /// # Errors
+    /// When nobody listens or answers in time, or the VM is of another version.
+    pub fn connect_within(path: &Path, limit: Duration) -> Result<Self, ClientError> {
+        let connect = |source| ClientError::Connect { path: path.to_owned(), source };
+        let stream = UnixStream::connect(path).map_err(connect)?;
+        stream.set_read_timeout(Some(limit)).map_err(connect)?;
+        stream.set_write_timeout(Some(limit)).map_err(connect)?;
+        Self::over(stream)
     }
 
     /// Shakes hands over a socket that is connected already.
@@ -183,6 +199,8 @@ impl Client {
     }
 
     /// `Request::Snapshot` into an opened directory. Each overlay comes with its opened file.
+    ///
+    /// A VM that is shut in is a user of its own: the directory is lent to it meanwhile, which only root can do.
     pub fn snapshot(
         &mut self,
         directory: OwnedFd,
@@ -191,9 +209,12 @@ impl Client {
         overlays: Vec<(NewOverlay, OwnedFd)>,
     ) -> Result<SnapshotDone, ClientError> {
         let (overlays, files): (Vec<_>, Vec<_>) = overlays.into_iter().unzip();
+        let loan = Loan::of(&directory, self.info()?.user).map_err(ClientError::Lend)?;
         let mut descriptors = vec![directory];
         descriptors.extend(files);
-        match self.call(Request::Snapshot { kind, resume, overlays }, descriptors)? {
+        let answer = self.call(Request::Snapshot { kind, resume, overlays }, descriptors);
+        loan.end().map_err(ClientError::Lend)?;
+        match answer? {
             (Response::Snapshot(done), _) => Ok(done),
             _ => Err(ClientError::Answer { request: "snapshot" }),
         }

@@ -180,7 +180,7 @@ impl TryFrom<String> for Mac {
 pub struct Vsock {
     /// The guest's context id, 3 and up.
     pub cid: u32,
-    /// A unix socket, made at start.
+    /// A unix socket, made at start; a relative path starts in the VM's own directory.
     pub socket: PathBuf,
 }
 

@@ -9,6 +9,7 @@ mod client;
 mod config;
 mod frame;
 mod inherited;
+mod loan;
 mod protocol;
 mod ready;
 pub mod spawn;

@@ -13,6 +13,7 @@ use std::ffi::OsString;
 use std::io::{self, Write as _};
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
@@ -23,7 +24,7 @@ use serde::{Deserialize, Serialize};
 use crate::ready::wait;
 use crate::{Client, ClientError, ConfigError, ControlError, Handle, Image, Inherited, Readiness, VmConfig};
 
-pub use clone::{ChildNetwork, ChildOptions, clone_vm, fresh_overlays};
+pub use clone::{ChildNetwork, ChildOptions, clone_vm, configure, fresh_overlays, keep_or_discard};
 
 /// A VM that was started.
 pub struct Vm {
@@ -132,8 +133,10 @@ impl Launch {
         near.set_read_timeout(Some(self.timeout)).map_err(host("set a time limit"))?;
         let mut command = Command::new(&self.program);
         command.arg(verb).arg(option).arg(document.as_raw_fd().to_string());
-        command.arg("--ready-fd").arg(far.as_raw_fd().to_string());
+        command.arg("--paused").arg("--ready-fd").arg(far.as_raw_fd().to_string());
         command.arg("--control").arg(&self.control).args(&self.arguments);
+        // It outlives us: no terminal's signals, no pipe of ours that never ends because it holds it open.
+        command.process_group(0).stdin(Stdio::null()).stdout(Stdio::null());
         if let Some(errors) = &self.errors {
             let file = std::fs::File::options().create(true).append(true).open(errors);
             command.stderr(Stdio::from(file.map_err(host(format!("open {}", errors.display())))?));

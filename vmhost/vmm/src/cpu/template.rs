@@ -196,3 +196,81 @@ fn trim_xsave(entries: &mut Vec<kvm_cpuid_entry2>) {
         first.ecx = size;
     }
 }
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a host with every feature would offer, with XSAVE parts as Intel lays them out.
+    fn all_features() -> Vec<kvm_cpuid_entry2> {
+        let entry = |function, index, eax, ebx| kvm_cpuid_entry2 {
+            function,
+            index,
+            eax,
+            ebx,
+            ecx: u32::MAX,
+            edx: u32::MAX,
+            ..kvm_cpuid_entry2::default()
+        };
+        let mut host: Vec<_> = WORDS.iter().map(|word| entry(word.leaf, word.index, u32::MAX, u32::MAX)).collect();
+        host.dedup_by_key(|entry| (entry.function, entry.index));
+        for (index, size, offset) in
+            [(2, 0x100, 0x240), (5, 0x40, 0x440), (9, 8, 0xA80), (17, 0x40, 0xAC0), (18, 8192, 0xB00)]
+        {
+            host.push(entry(0xD, index, size, offset));
+        }
+        host.extend(EMPTY_LEAVES.iter().map(|leaf| entry(*leaf, 0, 1, 1)));
+        host.push(entry(0x15, 0, 1, 1));
+        host
+    }
+
+    #[test]
+    fn a_template_hides_what_it_must() {
+        use Register::{Eax, Ebx, Ecx, Edx};
+        let check = |template, place: (u32, u32, Register, u32), expected: bool| {
+            let (leaf, index, register, bit) = place;
+            let passed = apply(template, &all_features());
+            let entry = passed.iter().find(|entry| (entry.function, entry.index) == (leaf, index));
+            let found = entry.is_some_and(|entry| register.of(entry) >> bit & 1 == 1);
+            assert_eq!(found, expected, "{template:?} {place:x?}");
+        };
+        for (place, host, portable) in [
+            // SSE4.2, AVX, AVX2, BMI2: x86-64-v3.
+            ((1, 0, Ecx, 20), true, true),
+            ((1, 0, Ecx, 28), true, true),
+            ((7, 0, Ebx, 5), true, true),
+            ((7, 0, Ebx, 8), true, true),
+            ((0x8000_0001, 0, Edx, 29), true, true),
+            // AVX-512 and its state, protection keys, VAES, invariant TSC, frequencies.
+            ((7, 0, Ebx, 16), true, false),
+            ((0xD, 0, Eax, 5), true, false),
+            ((7, 0, Ecx, 3), true, false),
+            ((7, 0, Ecx, 9), true, false),
+            ((0x8000_0007, 0, Edx, 8), true, false),
+            ((0x15, 0, Eax, 0), true, false),
+            // VMX, SVM, SGX, MPX, AMX and its state, performance counters, asynchronous page faults.
+            ((1, 0, Ecx, 5), false, false),
+            ((0x8000_0001, 0, Ecx, 2), false, false),
+            ((7, 0, Ebx, 2), false, false),
+            ((7, 0, Ebx, 14), false, false),
+            ((7, 0, Edx, 24), false, false),
+            ((0xD, 0, Eax, 18), false, false),
+            ((0xA, 0, Eax, 0), false, false),
+            ((0x4000_0001, 0, Eax, 4), false, false),
+        ] {
+            check(CpuTemplate::Host, place, host);
+            check(CpuTemplate::Portable, place, portable);
+        }
+    }
+
+    #[test]
+    fn xsave_shrinks_with_its_parts() {
+        let check = |template, parts: &[u32], size| {
+            let passed = apply(template, &all_features());
+            let leaf: Vec<_> = passed.iter().filter(|entry| entry.function == 0xD).collect();
+            let found: Vec<_> = leaf.iter().map(|entry| entry.index).filter(|index| *index > 1).collect();
+            assert_eq!((found.as_slice(), leaf[0].ecx), (parts, size), "{template:?}");
+        };
+        check(CpuTemplate::Host, &[2, 5, 9], 0xA88);
+        check(CpuTemplate::Portable, &[2], 0x340);
+    }
+}

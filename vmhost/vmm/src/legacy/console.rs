@@ -13,8 +13,8 @@ use std::os::fd::AsRawFd as _;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use vmm_control::Bucket;
-use vmm_sys_util::epoll::{ControlOperation, Epoll, EpollEvent, EventSet};
 use vmm_sys_util::eventfd::{EFD_NONBLOCK, EventFd};
 
 use crate::events::{Interest, Poll};
@@ -24,7 +24,7 @@ const BUFFER: usize = 256 << 10;
 /// What a pipe that is ready takes without blocking (`PIPE_BUF`).
 const CHUNK: usize = 4096;
 /// How long each chunk of a stopped machine's output may wait for its reader, in milliseconds.
-const LAST_WORDS_MS: i32 = 100;
+const LAST_WORDS: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
 /// Enough for a verbose kernel's whole boot at once, and a log of 21 GB a day at worst.
 pub const DEFAULT_LIMIT: Bucket = Bucket { per_second: 256 << 10, burst: 1 << 20 };
 
@@ -198,10 +198,6 @@ impl Output {
 
 /// Whether a descriptor that can be waited for becomes writable soon enough for last words.
 fn takes_more(file: &File) -> bool {
-    let wait = || {
-        let epoll = Epoll::new()?;
-        epoll.ctl(ControlOperation::Add, file.as_raw_fd(), EpollEvent::new(EventSet::OUT, 0))?;
-        epoll.wait(LAST_WORDS_MS, &mut [EpollEvent::default()])
-    };
-    wait().is_ok_and(|count| count > 0)
+    let mut fds = [PollFd::new(file, PollFlags::OUT)];
+    poll(&mut fds, Some(&LAST_WORDS)).is_ok_and(|ready| ready > 0)
 }

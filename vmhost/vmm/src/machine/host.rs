@@ -11,8 +11,8 @@ pub trait Host {
     fn on_event(&mut self, machine: &mut Machine, owner: u32, source: u32, ready: Ready) -> ControlFlow<()>;
 
     /// The guest says that it has booted, so many microseconds after `Machine::boot` began.
-    fn on_booted(&mut self, microseconds: u64) {
-        let _ = microseconds;
+    fn on_booted(&mut self, machine: &mut Machine, microseconds: u64) {
+        let _ = (machine, microseconds);
     }
 
     /// The guest has broken the protocol of device `device`, which serves nothing until its driver resets it.

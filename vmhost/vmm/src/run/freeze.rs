@@ -13,13 +13,14 @@ use std::time::{Instant, SystemTime};
 
 use vmm_control::{
     Cloned, Code, ControlError, DiskLayers, EventKind, Handle, Image as FrozenVm, NewOverlay, Response, SnapshotDone,
-    SnapshotKind, State,
+    SnapshotKind, State, VmConfig,
 };
 
+use super::devices::DiskRecord;
 use super::operator::micros;
 use super::requests::Desk;
 use crate::control::Answer;
-use crate::memory::{MemoryImage, memfd};
+use crate::memory::{DirtyPages, MemoryImage, memfd};
 use crate::snapshot::{self, Content, DiskChain, DiskLayer, SnapshotRecord};
 use crate::state::encode;
 use crate::virtio::Device as _;
@@ -64,7 +65,8 @@ impl Desk<'_> {
 
     fn freeze_memory(&mut self) -> Result<MemoryImage, ControlError> {
         let failed = |error: &dyn std::error::Error| ControlError::host("memory can't be frozen", error);
-        let mut dirty = self.machine.ram().take_device_dirty();
+        // In this order: what fails must leave behind no page that was taken note of and forgotten.
+        let mut dirty = DirtyPages::none(self.machine.ram().bytes());
         if self.operator.logging {
             let log = self.machine.take_dirty_log().map_err(|error| failed(&error))?;
             log.iter().for_each(|(region, pages)| dirty.merge(*region, pages));
@@ -73,6 +75,7 @@ impl Desk<'_> {
             self.machine.start_dirty_log().map_err(|error| failed(&error))?;
             self.operator.logging = true;
         }
+        dirty.union(&self.machine.ram().take_device_dirty());
         if let Some(unsaved) = self.operator.unsaved.take() {
             dirty.union(&unsaved);
         }
@@ -194,54 +197,75 @@ impl Desk<'_> {
             let bytes = file.metadata().map_err(|error| ControlError::host("a disk's layer", &error))?.len();
             Ok(DiskLayer { path: path.to_string_lossy().into_owned(), bytes })
         };
-        let chain = |disk: &super::devices::DiskRecord| {
+        let chain = |disk: &DiskRecord| {
             let layers = disk.frozen.iter().map(layer).collect::<Result<_, ControlError>>()?;
             Ok(DiskChain { id: disk.id.clone(), layers })
         };
         self.operator.disks.iter().map(chain).collect()
     }
 
-    /// Everything that children go on from, as descriptors; the guest runs on.
-    pub(super) fn clone_vm(
-        &mut self,
-        overlays: &[NewOverlay],
-        tops: Vec<OwnedFd>,
-    ) -> Result<(Cloned, Vec<OwnedFd>), ControlError> {
-        let Moment { machine, memory, paused_us } = self.freeze(overlays, tops, true)?;
-        let mut files = Vec::new();
-        let image = self.frozen_vm(&machine, &memory, &mut files);
-        let image = image.map_err(|error| ControlError::host("the frozen VM can't be handed out", &error))?;
-        self.tell(EventKind::Cloned { id: image.id.clone() });
-        Ok((Cloned { image, paused_us }, files))
+    /// Gives out everything that children go on from, as descriptors; the guest runs on.
+    pub(super) fn clone_vm(&mut self, overlays: &[NewOverlay], tops: Vec<OwnedFd>, answer: Answer) {
+        let prepared = self.freeze(overlays, tops, true).and_then(|moment| {
+            let id = super::random().map_err(|error| ControlError::host("an id", &error))?;
+            let disks = self.disk_files().map_err(|error| ControlError::host("a disk's layer", &error))?;
+            Ok((moment, id.iter().map(|byte| format!("{byte:02x}")).collect::<String>(), disks))
+        });
+        let (moment, id, disks) = match prepared {
+            Ok(prepared) => prepared,
+            Err(error) => return answer.send(Err(error)),
+        };
+        let (config, log) = (self.operator.config.clone(), self.operator.log.clone());
+        // To seal memory takes time for each page that is mapped; devices needn't wait for it.
+        self.operator.worker.take(move || {
+            let mut files = Vec::new();
+            let paused_us = moment.paused_us;
+            match hand_out(id, config, &moment, disks, &mut files) {
+                Ok(image) => {
+                    log.record(EventKind::Cloned { id: image.id.clone() });
+                    answer.send_with(Ok(Response::Cloned(Box::new(Cloned { image, paused_us }))), files);
+                }
+                Err(error) => answer.send(Err(ControlError::host("the frozen VM can't be handed out", &error))),
+            }
+        });
     }
 
-    fn frozen_vm(&self, machine: &[u8], memory: &MemoryImage, files: &mut Vec<OwnedFd>) -> io::Result<FrozenVm> {
-        let mut hand_out = |file: OwnedFd| {
-            files.push(file);
-            Handle(u32::try_from(files.len() - 1).unwrap_or(u32::MAX))
-        };
-        memory.seal()?;
-        let (index, layers) = memory.parts()?;
-        let state = hand_out(sealed("machine-state", machine)?);
-        let memory_index = hand_out(sealed("memory-index", &index)?);
-        let layers = layers.iter().map(|layer| layer.try_clone_to_owned()).collect::<io::Result<Vec<_>>>()?;
-        let memory_layers = layers.into_iter().map(&mut hand_out).collect();
-        let mut disks = Vec::new();
-        for disk in &self.operator.disks {
-            let own = disk.frozen.iter().map(|(file, _)| file.try_clone()).collect::<io::Result<Vec<_>>>()?;
-            let layers = own.into_iter().map(|file| hand_out(file.into())).collect();
-            disks.push(DiskLayers { disk: disk.id.clone(), layers, top: None });
-        }
-        let id = super::random().map_err(|error| io::Error::other(error.to_string()))?;
-        Ok(FrozenVm {
-            id: id.iter().map(|byte| format!("{byte:02x}")).collect(),
-            config: self.operator.config.clone(),
-            state,
-            memory_index,
-            memory_layers,
-            disks,
-        })
+    /// Handles on each disk's frozen files, with their paths.
+    fn disk_files(&self) -> io::Result<Vec<FrozenDisk>> {
+        let own = |(file, path): &(File, PathBuf)| Ok((file.try_clone()?, path.clone()));
+        let disk =
+            |disk: &DiskRecord| Ok((disk.id.clone(), disk.frozen.iter().map(own).collect::<io::Result<Vec<_>>>()?));
+        self.operator.disks.iter().map(disk).collect()
     }
+}
+
+/// A disk's id, and its frozen files with their paths.
+type FrozenDisk = (String, Vec<(File, PathBuf)>);
+
+fn hand_out(
+    id: String,
+    config: VmConfig,
+    moment: &Moment,
+    disks: Vec<FrozenDisk>,
+    files: &mut Vec<OwnedFd>,
+) -> io::Result<FrozenVm> {
+    let mut add = |file: OwnedFd| {
+        files.push(file);
+        Handle(u32::try_from(files.len() - 1).unwrap_or(u32::MAX))
+    };
+    moment.memory.seal()?;
+    let (index, layers) = moment.memory.parts()?;
+    let state = add(sealed("machine-state", &moment.machine)?);
+    let memory_index = add(sealed("memory-index", &index)?);
+    let layers = layers.iter().map(std::os::fd::BorrowedFd::try_clone_to_owned).collect::<io::Result<Vec<_>>>()?;
+    let memory_layers = layers.into_iter().map(&mut add).collect();
+    let mut frozen = Vec::new();
+    for (disk, own) in disks {
+        let (own, paths): (Vec<_>, Vec<_>) = own.into_iter().unzip();
+        let layers = own.into_iter().map(|file| add(file.into())).collect();
+        frozen.push(DiskLayers { disk, layers, paths, top: None });
+    }
+    Ok(FrozenVm { id, config, state, memory_index, memory_layers, disks: frozen })
 }
 
 /// Bytes that nobody can change any more, as a file.

@@ -64,7 +64,7 @@ impl Operator {
         let (parent, record) = frozen.map_or((None, None), |frozen| (Some(frozen.id), frozen.record));
         Self {
             config,
-            state: State::Created,
+            state: if logging { State::Paused } else { State::Created },
             names,
             disks,
             log,
@@ -120,6 +120,7 @@ impl Operator {
         };
         Info {
             pid: std::process::id(),
+            user: rustix::process::geteuid().as_raw(),
             state: self.state,
             config: self.config.clone(),
             uptime_us: micros(self.log.uptime()),
@@ -204,7 +205,7 @@ impl Host for Supervisor {
         if self.stopping { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
-    fn on_booted(&mut self, _microseconds: u64) {
+    fn on_booted(&mut self, _machine: &mut Machine, _microseconds: u64) {
         self.operator.log.record(EventKind::BootMarker { value: crate::legacy::ports::BOOTED });
     }
 

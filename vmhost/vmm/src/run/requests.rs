@@ -30,12 +30,9 @@ impl Operations for Desk<'_> {
         }
         match request {
             Request::Snapshot { kind, resume, overlays } => {
-                self.snapshot(&kind, resume, &overlays, descriptors, answer)
+                self.snapshot(&kind, resume, &overlays, descriptors, answer);
             }
-            Request::Clone { overlays } => match self.clone_vm(&overlays, descriptors) {
-                Ok((cloned, files)) => answer.send_with(Ok(Response::Cloned(Box::new(cloned))), files),
-                Err(error) => answer.send(Err(error)),
-            },
+            Request::Clone { overlays } => self.clone_vm(&overlays, descriptors, answer),
             request => answer.send(self.simple(request)),
         }
     }

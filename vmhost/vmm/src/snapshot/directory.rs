@@ -61,14 +61,18 @@ impl Directory {
         }
     }
 
-    /// Removes what an earlier writer left unfinished and memory files that aren't `kept`; nothing else.
-    pub fn clean(&self, kept: &[String]) -> io::Result<()> {
+    /// Removes what an earlier writer left unfinished and memory files that aren't
+    /// `kept`, if it's known which are; nothing else.
+    pub fn clean(&self, kept: Option<&[String]>) -> io::Result<()> {
         for entry in Dir::read_from(&self.0)? {
             let entry = entry?;
             // A name of ours is ASCII.
             let name = CStr::to_str(entry.file_name()).unwrap_or_default();
-            let ours = is_ours(name.strip_prefix(UNFINISHED).unwrap_or(name));
-            if ours && name != super::STATE && !kept.iter().any(|keep| keep == name) {
+            let needless = match name.strip_prefix(UNFINISHED) {
+                Some(rest) => is_memory(rest) || rest == super::STATE,
+                None => is_memory(name) && kept.is_some_and(|kept| !kept.iter().any(|keep| keep == name)),
+            };
+            if needless {
                 self.remove(name)?;
             }
         }
@@ -80,7 +84,7 @@ fn unfinished(name: &str) -> String {
     format!("{UNFINISHED}{name}")
 }
 
-fn is_ours(name: &str) -> bool {
+fn is_memory(name: &str) -> bool {
     let layer = name.strip_prefix(super::MEMORY_PREFIX);
-    name == super::STATE || layer.is_some_and(|id| id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit()))
+    layer.is_some_and(|id| id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }

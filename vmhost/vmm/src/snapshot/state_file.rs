@@ -13,7 +13,7 @@ const CONFIG: Tag = Tag(*b"CONF");
 const MACHINE: Tag = Tag(*b"MACH");
 const MEMORY: Tag = Tag(*b"MEMO");
 const DISKS: Tag = Tag(*b"DISK");
-/// Each section's version counts by itself. A reader knows this one and those before it that it says so of.
+/// Each section's version counts by itself; so far there is one of each.
 const VERSION: u16 = 1;
 
 /// A whole `state` file.

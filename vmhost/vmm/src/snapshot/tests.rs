@@ -158,6 +158,9 @@ fn a_snapshot_is_what_was_there_when_memory_was_frozen() {
     // The VM runs on while the snapshot is written.
     vm.write(5);
     let record = save(place.fd(), &image, 4, None, &mut go_on).expect("written");
+    // Holes stay holes (until they're read through a mapping, if this is a tmpfs).
+    let allocated: u64 = place.memory_files().iter().map(|path| path.metadata().expect("there").blocks() * 512).sum();
+    assert!(allocated < 2 << 20, "{allocated} bytes for some 200 pages");
     let snapshot = place.open().expect("readable");
     check(&snapshot, 4);
     assert_eq!(snapshot.record(), record);
@@ -165,9 +168,6 @@ fn a_snapshot_is_what_was_there_when_memory_was_frozen() {
     let Meta { id, parent, taken_at_s, cpu, memory_bytes, .. } = &snapshot.meta;
     assert_eq!((*id, *parent, *taken_at_s), (record.id(), None, 1_700_000_000));
     assert_eq!((cpu.as_str(), *memory_bytes), ("some CPU", 32 << 20));
-    // Holes stay holes.
-    let allocated: u64 = place.memory_files().iter().map(|path| path.metadata().expect("there").blocks() * 512).sum();
-    assert!(allocated < 2 << 20, "{allocated} bytes for some 200 pages");
 }
 
 #[test]
@@ -302,4 +302,64 @@ fn files_can_be_handed_on_only_when_they_are_open_for_reading() {
     let writable = File::options().read(true).write(true).open(&place.memory_files()[0]).expect("ours");
     let error = MemoryImage::from_parts(&index, vec![writable.into()]).expect_err("writable").to_string();
     assert!(error.contains("open for writing"), "{error}");
+}
+
+#[test]
+fn a_snapshot_that_cannot_be_read_is_left_whole_until_there_is_another() {
+    let (mut vm, place) = (Vm::new(), Place::new());
+    vm.write(1);
+    save(place.fd(), &vm.freeze(), 1, None, &mut go_on).expect("written");
+    let state = place.path.join("state");
+    let mut bytes = std::fs::read(&state).expect("there");
+    bytes[8] = 9;
+    std::fs::write(&state, &bytes).expect("ours");
+    let before = place.names();
+    let image = vm.freeze();
+    for at in [Step::Seal, Step::Name, Step::SyncNames, Step::Commit] {
+        let mut stop = |progress: Progress| match progress.step == at {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        };
+        // Another VM, and the same one, whose layer is there already and is replaced by its like.
+        for image in [&Vm::new().freeze(), &image] {
+            save(place.fd(), image, 2, None, &mut stop).expect_err("stopped");
+            assert_eq!(place.names(), before, "{at:?}");
+        }
+    }
+    save(place.fd(), &image, 1, None, &mut go_on).expect("written");
+    check(&place.open().expect("readable"), 1);
+    assert_eq!(place.names(), before);
+    save(place.fd(), &Vm::new().freeze(), 0, None, &mut go_on).expect("written");
+    check(&place.open().expect("readable"), 0);
+    assert_eq!(place.names().len(), 2);
+}
+
+/// `cargo test -p vmm --release -- --ignored --nocapture time_of`
+#[test]
+#[ignore = "measures, asserts nothing"]
+fn time_of_writing_and_opening() {
+    for mib in [128, 512, 1024] {
+        let place = Place::new();
+        let mut vm = Vm { ram: GuestRam::create(mib).expect("memory") };
+        let page: Vec<u64> = (0..512).collect();
+        for number in 0..u64::from(mib) << 8 {
+            let at = GuestAddress(number * PAGE_BYTES);
+            page.iter().take(8).enumerate().for_each(|(n, word)| {
+                vm.ram.memory().write_obj(word ^ number, GuestAddress(at.0 + 8 * n as u64)).expect("in memory");
+            });
+        }
+        let image = vm.freeze();
+        let start = std::time::Instant::now();
+        save(place.fd(), &image, 1, None, &mut go_on).expect("written");
+        let written = start.elapsed();
+        let start = std::time::Instant::now();
+        let snapshot = place.open().expect("readable");
+        let ram = GuestRam::restore(&snapshot.image).expect("room");
+        let opened = start.elapsed();
+        drop(ram);
+        let start = std::time::Instant::now();
+        snapshot.verify(|_| ControlFlow::Continue(())).expect("intact");
+        let verified = start.elapsed();
+        eprintln!("{mib} MiB, all touched: written {written:?}, opened and restored {opened:?}, verified {verified:?}");
+    }
 }

@@ -14,7 +14,7 @@ use vmm_control::VmConfig;
 
 use super::directory::Directory;
 use super::state_file::{FileRecord, MemorySection, StateFile};
-use super::{DiskChain, Held, Meta, STATE, SnapshotId, SnapshotRecord, digest, memory_file, read_state};
+use super::{DiskChain, Held, Meta, OpenError, STATE, SnapshotId, SnapshotRecord, digest, memory_file, read_state};
 use crate::memory::{Layer, MemoryImage, PAGE_BYTES};
 
 /// What a snapshot is made of. All of it was taken at one moment; by the time it's written the VM runs again.
@@ -137,20 +137,37 @@ pub fn write(
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(WriteError::Busy),
         result => result.map_err(failed(".", "lock the directory"))?,
     }
-    // A state that can't be read is as good as none: it's about to be replaced.
-    let old = read_state(&directory).ok();
-    let mut writer = Writer { directory, old, progress, done_bytes: 0, total_bytes: 0, committed: false };
+    let old = match read_state(&directory) {
+        Ok(state) => Old::Known(Box::new(state)),
+        Err(OpenError::Missing) => Old::None,
+        Err(_) => Old::Unreadable,
+    };
+    let (named, committed) = (Vec::new(), false);
+    let mut writer = Writer { directory, old, named, progress, done_bytes: 0, total_bytes: 0, committed };
     let result = writer.write(content, parent);
     if result.is_err() && !writer.committed {
         // The error that led here matters more than one of cleaning up; the next writer tries again.
-        let _ = writer.directory.clean(&writer.old_names());
+        for name in &writer.named {
+            let _ = writer.directory.remove(name);
+        }
+        let _ = writer.clean_leftovers();
     }
     result
 }
 
+/// The snapshot that is about to be replaced.
+enum Old {
+    None,
+    Known(Box<StateFile>),
+    /// Damaged, of a newer version, or another user's: nothing of it is touched before there's a new one.
+    Unreadable,
+}
+
 struct Writer<'a> {
     directory: Directory,
-    old: Option<StateFile>,
+    old: Old,
+    /// Memory files that have got their names.
+    named: Vec<String>,
     progress: &'a mut dyn FnMut(Progress) -> ControlFlow<()>,
     done_bytes: u64,
     total_bytes: u64,
@@ -161,7 +178,7 @@ impl Writer<'_> {
     fn write(&mut self, content: &Content<'_>, parent: Option<&SnapshotRecord>) -> Result<SnapshotRecord, WriteError> {
         let id = SnapshotId::random().map_err(failed(STATE, "get a random id for"))?;
         self.step(Step::Clean)?;
-        self.directory.clean(&self.old_names()).map_err(failed(".", "remove leftovers from the directory"))?;
+        self.clean_leftovers().map_err(failed(".", "remove leftovers from the directory"))?;
         self.step(Step::Seal)?;
         content.image.seal().map_err(failed("memory", "seal"))?;
 
@@ -221,7 +238,12 @@ impl Writer<'_> {
         self.step(Step::Sync)?;
         file.sync_all().map_err(failed(&name, "sync"))?;
         self.step(Step::Name)?;
+        // One that the old snapshot has as well isn't ours to remove.
+        let is_new = self.directory.read(&name).is_err();
         self.directory.finish(&name).map_err(failed(&name, "rename"))?;
+        if is_new {
+            self.named.push(name);
+        }
         Ok(FileRecord { holder: None, bytes, digest })
     }
 
@@ -240,13 +262,14 @@ impl Writer<'_> {
         self.directory.sync().map_err(failed(".", "sync the directory"))?;
         let _ = self.tell(Step::RemoveOld);
         // What stays takes room, and the next writer removes it.
-        let _ = self.directory.clean(&names(state));
+        let _ = self.directory.clean(Some(&names(state)));
         Ok(())
     }
 
     /// Where a layer's file is already, if it's anywhere.
     fn place(&self, layer: &Layer, parent: Option<&SnapshotRecord>) -> Place {
-        let here = self.old.as_ref().and_then(|state| {
+        let old = if let Old::Known(state) = &self.old { Some(state) } else { None };
+        let here = old.and_then(|state| {
             let record = state.record().layers.into_iter().find(|held| held.id == layer.id())?.file;
             let length = self.directory.read(&memory_file(layer.id())).ok()?.metadata().ok()?.len();
             (record.holder.is_none() && record.bytes == length).then_some(record)
@@ -258,8 +281,13 @@ impl Writer<'_> {
         here.or(parents).map_or(Place::New, Place::Known)
     }
 
-    fn old_names(&self) -> Vec<String> {
-        self.old.as_ref().map(names).unwrap_or_default()
+    /// Removes what no snapshot needs.
+    fn clean_leftovers(&self) -> io::Result<()> {
+        match &self.old {
+            Old::None => self.directory.clean(Some(&[])),
+            Old::Known(state) => self.directory.clean(Some(&names(state))),
+            Old::Unreadable => self.directory.clean(None),
+        }
     }
 
     fn step(&mut self, step: Step) -> Result<(), WriteError> {

@@ -1,5 +1,6 @@
 //! The control socket with real clients, real descriptors and hostile frames; only the VM behind it is a fake.
 
+mod commands;
 mod fixture;
 mod hostile;
 mod spawn;

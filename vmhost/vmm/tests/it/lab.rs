@@ -2,4 +2,7 @@
 //!
 //! Each is `#[ignore]`d, as it can't pass elsewhere; the lab runs ignored tests.
 
+mod boot;
 mod kvm;
+mod vm;
+mod whole;

@@ -1,5 +1,7 @@
 //! What a VM answers.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
 use super::{ExitReason, Handle};
@@ -58,6 +60,8 @@ impl State {
 pub struct Info {
     /// Its process, as the process itself sees it.
     pub pid: u32,
+    /// Whom its process has become: what it shall write must be writable for this user.
+    pub user: u32,
     /// What it does.
     pub state: State,
     /// What it is made of.
@@ -139,6 +143,8 @@ pub struct DiskLayers {
     pub disk: String,
     /// The image, then the frozen overlays, oldest first; all opened for reading only.
     pub layers: Vec<Handle>,
+    /// Where each of them lies on the host, for snapshots that record it.
+    pub paths: Vec<PathBuf>,
     /// Set for a child: its own overlay. None for a disk that is read-only.
     #[serde(default)]
     pub top: Option<Handle>,

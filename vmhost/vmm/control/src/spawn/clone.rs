@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::{Launch, SpawnError, Starting, Vm, host};
-use crate::{Client, Console, Handle, Image, Mac, NetworkBackend, NewOverlay, VmConfig};
+use crate::{Client, ClientError, Console, Handle, Image, Mac, NetworkBackend, NewOverlay, VmConfig};
 
 /// What makes a child another VM than its parent.
 #[derive(Debug, Clone)]
@@ -42,11 +42,16 @@ pub struct ChildNetwork {
 pub fn clone_vm(parent: &mut Client, overlays: &Path, children: &[ChildOptions]) -> Result<Vec<Vm>, SpawnError> {
     let config = parent.info()?.config;
     // What can be wrong is found before the parent stands still.
-    let configs: Vec<VmConfig> = children.iter().map(|child| configure(&config, child)).collect::<Result<_, _>>()?;
+    let configs: Vec<VmConfig> = children
+        .iter()
+        .map(|child| configure(&config, &child.run_directory, child.vsock.as_deref(), &child.networks, &child.console))
+        .collect::<Result<_, _>>()?;
     for config in &configs {
         config.check()?;
     }
-    let (cloned, descriptors) = parent.freeze(fresh_overlays(&config, overlays)?)?;
+    let overlays = fresh_overlays(&config, overlays)?;
+    let names: Vec<NewOverlay> = overlays.iter().map(|(overlay, _)| overlay.clone()).collect();
+    let (cloned, descriptors) = keep_or_discard(&names, parent.freeze(overlays))?;
     let mut starting = Vec::new();
     for (child, config) in children.iter().zip(configs) {
         match start(child, config, cloned.image.clone(), &descriptors) {
@@ -97,31 +102,55 @@ pub fn fresh_overlays(config: &VmConfig, directory: &Path) -> Result<Vec<(NewOve
     writable.map(fresh).collect()
 }
 
+/// Removes fresh overlays if the VM refused the request that they were for. After any other failure
+/// it may be writing to them.
+///
+/// # Errors
+/// That of the request.
+pub fn keep_or_discard<T>(fresh: &[NewOverlay], result: Result<T, ClientError>) -> Result<T, ClientError> {
+    if let Err(ClientError::Refused(_)) = &result {
+        for overlay in fresh {
+            // An empty file too many does no harm.
+            let _ = fs::remove_file(&overlay.path);
+        }
+    }
+    result
+}
+
 /// Never a file that exists: it might be another VM's.
 fn create_new(path: &Path) -> Result<OwnedFd, SpawnError> {
     let file = File::options().read(true).write(true).create_new(true).open(path);
     Ok(file.map_err(host(format!("make {}", path.display())))?.into())
 }
 
-/// The child's own configuration.
-fn configure(parent: &VmConfig, child: &ChildOptions) -> Result<VmConfig, SpawnError> {
-    let mut config = parent.clone();
-    config.console = child.console.clone();
+/// What a VM that goes on elsewhere is made of: with overlays and sockets of its own, in its own directory.
+///
+/// # Errors
+/// When a network has no backend of its own, or one that is named isn't there.
+pub fn configure(
+    frozen: &VmConfig,
+    run_directory: &Path,
+    vsock_path: Option<&Path>,
+    networks: &[ChildNetwork],
+    console: &Console,
+) -> Result<VmConfig, SpawnError> {
+    let mut config = frozen.clone();
+    config.console = console.clone();
     for disk in config.disks.iter_mut().filter(|disk| !disk.read_only) {
-        disk.overlay = Some(child.run_directory.join(format!("{}.overlay", disk.id)));
+        disk.overlay = Some(run_directory.join(format!("{}.overlay", disk.id)));
     }
     if let Some(vsock) = &mut config.vsock {
-        vsock.socket = child.vsock.clone().unwrap_or_else(|| child.run_directory.join("vsock.sock"));
+        vsock.socket = vsock_path.map_or_else(|| run_directory.join("vsock.sock"), Path::to_owned);
     }
     for network in &mut config.networks {
-        let Some(own) = child.networks.iter().find(|own| own.id == network.id) else {
-            let message = format!("network `{}` needs a backend of its own in each child", network.id);
+        let Some(own) = networks.iter().find(|own| own.id == network.id) else {
+            let message = format!("network `{}` needs a backend of its own", network.id);
             return Err(SpawnError::Options(message));
         };
         network.backend = own.backend.clone();
         network.mac = own.mac.unwrap_or(network.mac);
     }
-    if let Some(unknown) = child.networks.iter().find(|own| config.networks.iter().all(|one| one.id != own.id)) {
+    if let Some(unknown) = networks.iter().find(|own| config.networks.iter().all(|one| one.id != own.id)) {
         return Err(SpawnError::Options(format!("the VM has no network `{}`", unknown.id)));
     }
     Ok(config)
@@ -146,5 +175,7 @@ fn start(
     }
     image.config = config;
     let all: Vec<BorrowedFd<'_>> = descriptors.iter().chain(&tops).map(|fd| fd.as_fd()).collect();
-    child.launch.restore(&image, &all)
+    let mut launch = child.launch.clone();
+    launch.arguments.extend(["--directory".into(), directory.clone().into_os_string()]);
+    launch.restore(&image, &all)
 }

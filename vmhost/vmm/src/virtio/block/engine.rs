@@ -5,6 +5,11 @@
 //!
 //! io_uring does them in the background; without it they are done at once, by
 //! plain system calls. Which of the two is decided when a disk is opened.
+//!
+//! Writes are done at once also beside io_uring, as long as the host's page cache
+//! takes them: it would give each to a thread of the kernel, which is several times
+//! slower than copying. When the cache makes one wait, the next go to io_uring, for
+//! so long that waiting is a small part of this thread's time.
 
 mod buffers;
 mod inline;
@@ -16,6 +21,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd as _;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use vmm_sys_util::eventfd::{EFD_CLOEXEC, EFD_NONBLOCK, EventFd};
 
@@ -105,12 +111,19 @@ impl Job {
     }
 }
 
+/// A write that takes longer has waited for more than a copy.
+const SLOW: Duration = Duration::from_millis(10);
+/// How many times as long as a slow write took, writes go to the background.
+const PATIENCE: u32 = 16;
+
 /// Who does the work.
 pub(super) struct Engine {
     ready: EventFd,
     /// Done by plain system calls.
     done: Vec<Done>,
     background: Background,
+    /// Until then writes go to the background.
+    patient_until: Option<Instant>,
 }
 
 /// What work is given to that isn't done at once.
@@ -134,7 +147,7 @@ impl Engine {
     /// Plain system calls.
     pub(super) fn inline() -> io::Result<Self> {
         let ready = EventFd::new(EFD_NONBLOCK | EFD_CLOEXEC)?;
-        Ok(Self { ready, done: Vec::new(), background: Background::None })
+        Ok(Self { ready, done: Vec::new(), background: Background::None, patient_until: None })
     }
 
     /// Jobs are done late and in any order, but always the same one.
@@ -169,8 +182,21 @@ impl Engine {
 
     /// Begins a job. `number` comes back with it.
     pub(super) fn begin(&mut self, number: u64, job: Job) {
+        let at_once = match self.background {
+            Background::None => true,
+            Background::Uring(_) => matches!(job.work, Work::Write(_)) && self.may_wait(),
+            #[cfg(test)]
+            Background::Shuffled(_) => false,
+        };
+        if at_once {
+            let start = Instant::now();
+            self.do_now(number, job);
+            let took = start.elapsed();
+            self.patient_until = (took > SLOW).then(|| start + took * PATIENCE);
+            return;
+        }
         match &mut self.background {
-            Background::None => self.do_now(number, job),
+            Background::None => {}
             Background::Uring(uring) => uring.begin(number, job),
             #[cfg(test)]
             Background::Shuffled(jobs) => {
@@ -178,6 +204,10 @@ impl Engine {
                 self.wake();
             }
         }
+    }
+
+    fn may_wait(&self) -> bool {
+        self.patient_until.is_none_or(|until| Instant::now() >= until)
     }
 
     /// Does a job at once: what io_uring would rather not wait for itself.

@@ -5,7 +5,7 @@
 //! holds back later writes to the same clusters, which would copy them up.
 
 use std::ops::Range;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use virtio_bindings::virtio_blk::{VIRTIO_BLK_S_IOERR, VIRTIO_BLK_S_OK};
 use vm_memory::Bytes as _;
@@ -39,12 +39,17 @@ pub(super) struct Flight {
 struct Budget {
     requests: usize,
     bytes: u64,
+    until: Instant,
 }
+
+/// How long one turn goes on taking requests.
+const TURN: Duration = Duration::from_millis(20);
 
 impl Block {
     /// Takes requests and answers those that are done, as long as there is something to do.
     pub(super) fn turn(&mut self, io: &mut Io<'_>) -> Result<(), Fault> {
-        let mut budget = Budget { requests: usize::from(QUEUE_SIZE), bytes: MAX_REQUEST };
+        let until = Instant::now() + TURN;
+        let mut budget = Budget { requests: usize::from(QUEUE_SIZE), bytes: MAX_REQUEST, until };
         while self.take(&mut budget, io)? | self.complete(io)? {}
         io.notify(0)
     }
@@ -55,7 +60,7 @@ impl Block {
         // A driver can offer chains without end by not waiting for answers.
         while self.flights.len() - self.free.len() < usize::from(QUEUE_SIZE) {
             let Some(chain) = io.pop(0)? else { break };
-            if budget.requests == 0 || budget.bytes == 0 {
+            if budget.requests == 0 || budget.bytes == 0 || Instant::now() >= budget.until {
                 io.unpop(0);
                 self.engine.wake();
                 break;

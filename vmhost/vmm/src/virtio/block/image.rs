@@ -38,7 +38,7 @@ pub enum ImageError {
     #[error("the overlay is damaged: {0}; restore it from a copy, or make a new overlay and lose its changes")]
     Damaged(&'static str),
     /// No disk has this size.
-    #[error("a disk can't have {0} bytes: expected a multiple of 512, at most 64 TiB")]
+    #[error("a disk can't have {0} bytes: at most 64 TiB")]
     Size(u64),
     /// A layer hides the end of the one below.
     #[error("an overlay of {above} bytes lies above {below} bytes; use an overlay of this very disk")]
@@ -100,7 +100,8 @@ impl Image {
         Ok(image)
     }
 
-    /// Makes `file` an overlay that holds nothing yet, for a disk of `size` bytes; `file` is emptied.
+    /// Makes `file` an overlay that holds nothing yet, for a disk of the whole sectors
+    /// in `size` bytes; `file` is emptied.
     ///
     /// # Errors
     /// When the size is none that a disk can have, or the file can't be written.

@@ -176,6 +176,7 @@ pub fn config() -> VmConfig {
 
 fn info() -> Info {
     Info {
+        user: 0,
         pid: std::process::id(),
         state: State::Running,
         config: config(),
@@ -188,7 +189,7 @@ fn info() -> Info {
 }
 
 fn cloned() -> Cloned {
-    let disk = DiskLayers { disk: "root".into(), layers: vec![Handle(3)], top: None };
+    let disk = DiskLayers { disk: "root".into(), layers: vec![Handle(3)], paths: vec!["root.img".into()], top: None };
     let image = Image {
         id: "i1".into(),
         config: config(),

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use vmm::control::Listener;
 use vmm_control::spawn::{
-    ChildNetwork, ChildOptions, Launch, SpawnError, clone_vm, inherited_document, inherited_image,
+    ChildNetwork, ChildOptions, Launch, SpawnError, clone_vm, fresh_overlays, inherited_document, inherited_image,
+    keep_or_discard,
 };
 use vmm_control::{Code, Console, ControlError, ExitReason, NetworkBackend, Readiness, Ready};
 use vmm_sys_util::eventfd::EventFd;
@@ -155,6 +156,18 @@ fn what_is_wrong_with_children_is_found_before_the_parent_stands_still() {
     let error = clone_vm(&mut parent.client(), &overlays.0, &[options]).map(drop).expect_err("refused");
     assert_eq!(error.to_string(), "the VM has no network `eth7`");
     assert_eq!((files(&overlays.0), files(&directory.0.join("child0"))), (0, 0));
+}
+
+#[test]
+fn overlays_of_a_refused_request_are_removed() {
+    let parent = Served::start();
+    let overlays = Directory::new();
+    let fresh = fresh_overlays(&config(), &overlays.0).expect("overlays");
+    let names: Vec<_> = fresh.iter().map(|(overlay, _)| overlay.clone()).collect();
+    assert_eq!(files(&overlays.0), 1);
+    let refused = keep_or_discard(&names, parent.client().balloon_stats());
+    assert!(refused.is_err());
+    assert_eq!(files(&overlays.0), 0);
 }
 
 #[test]

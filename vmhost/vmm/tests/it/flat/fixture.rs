@@ -117,7 +117,7 @@ impl Guest {
         self.run_with(|_, _| ControlFlow::Continue(()))
     }
 
-    /// Runs it to its end; each time that it has printed something, `step` may do something with the machine.
+    /// Runs it to its end; each time that it has printed something or booted, `step` may do something with the machine.
     pub fn run_with(mut self, step: impl FnMut(&mut Machine, &str) -> ControlFlow<()>) -> Outcome {
         let (exit, output) = self.serve(step);
         Outcome { exit, output: output + &self.rest() }
@@ -180,5 +180,10 @@ impl<S: FnMut(&mut Machine, &str) -> ControlFlow<()>> Host for Script<'_, S> {
         let count = self.console.read(&mut bytes).expect("the pipe is open");
         self.output.push_str(std::str::from_utf8(&bytes[..count]).expect("guests print ASCII"));
         (self.step)(machine, &self.output)
+    }
+
+    fn on_booted(&mut self, machine: &mut Machine, _: u64) {
+        // A step that wants to end the machine gets another chance when something is printed.
+        let _ = (self.step)(machine, &self.output);
     }
 }

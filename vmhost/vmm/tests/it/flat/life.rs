@@ -84,7 +84,7 @@ impl Host for Clock {
         ControlFlow::Continue(())
     }
 
-    fn on_booted(&mut self, microseconds: u64) {
+    fn on_booted(&mut self, _: &mut Machine, microseconds: u64) {
         self.0 = Some(microseconds);
     }
 }

@@ -17,8 +17,8 @@ use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 
-use super::ImageError;
 use super::bitmap::{Bitmap, PAGE};
+use super::{ImageError, SECTOR};
 
 /// What is here or below as a whole, in bytes.
 pub(super) const CLUSTER: u64 = 4096;
@@ -57,9 +57,11 @@ impl Places {
 /// # Errors
 /// When the size is none that a disk can have, or the file can't be written.
 pub(super) fn create(file: &File, size: u64) -> Result<(), ImageError> {
-    if size > MAX_SIZE || !size.is_multiple_of(512) {
+    if size > MAX_SIZE {
         return Err(ImageError::Size(size));
     }
+    // A disk has whole sectors, also if an image ends within one.
+    let size = size - size % SECTOR;
     let write = |source| ImageError::Io { context: "write a new overlay", source };
     let places = Places::of(size);
     // Whatever it held before is gone.
@@ -106,7 +108,7 @@ impl Overlay {
         if sum != checksum(&bytes[..24]) {
             return Err(ImageError::Damaged("the footer's checksum doesn't match"));
         }
-        if u64::from(cluster) != CLUSTER || size > MAX_SIZE || !size.is_multiple_of(512) {
+        if u64::from(cluster) != CLUSTER || size > MAX_SIZE || !size.is_multiple_of(SECTOR) {
             return Err(ImageError::Damaged("its cluster size or disk size can't be"));
         }
         if Places::of(size).footer != place {

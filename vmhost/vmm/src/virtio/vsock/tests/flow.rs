@@ -355,3 +355,22 @@ fn the_payload_of_a_receive_buffer_is_marked_for_the_next_snapshot() {
     let dirty = |at: u64| region.bitmap().dirty_at(usize::try_from(at).expect("small"));
     assert_eq!((dirty(HEADER), dirty(PAYLOAD), dirty(PAYLOAD + 4096)), (true, true, false));
 }
+
+#[test]
+fn a_long_batch_goes_on_without_another_notification() {
+    let mut guest = Guest::without_buffers(std::time::Duration::from_secs(60));
+    guest.refill = false;
+    let memory = guest.bench.ram.memory().clone();
+    let stray = guest.header(1000, 81, Op::Data).encode();
+    vm_memory::Bytes::write_slice(&memory, &stray, vm_memory::GuestAddress(0x60_0000)).expect("in memory");
+    for _ in 0..100 {
+        guest.bench.drivers[1].chain(&memory, &[(0x60_0000, 44)], &[]);
+    }
+    guest.bench.kick(1).expect("no fault");
+    guest.settle();
+    let sent = std::iter::from_fn(|| guest.bench.drivers[1].used(&memory)).count();
+    assert_eq!(sent, 100);
+    guest.offer(100);
+    guest.settle();
+    assert_eq!(guest.inbox.len(), 100);
+}
