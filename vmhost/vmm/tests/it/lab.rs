@@ -2,8 +2,11 @@
 //!
 //! Each is `#[ignore]`d, as it can't pass elsewhere; the lab runs ignored tests.
 
+mod block;
 mod boot;
 mod host;
 mod kvm;
+mod tools;
 mod vm;
+mod vsock;
 mod whole;
