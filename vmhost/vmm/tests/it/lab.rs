@@ -3,6 +3,9 @@
 //! Each is `#[ignore]`d, as it can't pass elsewhere; the lab runs ignored tests.
 
 mod boot;
+mod clones;
+mod going_on;
 mod kvm;
+mod snapshot;
 mod vm;
 mod whole;
