@@ -101,12 +101,15 @@ pub enum Command {
     Rate(RateArgs),
     /// Give a paused guest a new identity (VM generation id)
     Generation(Target),
-    /// Switch a VM off
+    /// Switch a VM off, as a power switch does; its disks keep what the guest has written
+    ///
+    /// The guest isn't asked: what its programs and its file systems have in memory only is lost, as
+    /// with any computer. Have the guest power off by itself to lose nothing.
     Stop {
         /// The VM
         #[command(flatten)]
         target: Target,
-        /// At once, without asking the guest
+        /// Don't wait until the disks have it: unflushed writes may be lost, too
         #[arg(long)]
         force: bool,
     },

@@ -247,6 +247,10 @@ fn serve(
         Exit::Stopped => ExitReason::Stopped,
         Exit::VcpuFailed(text) => ExitReason::Failed(text),
     };
+    if !supervisor.is_hurried() {
+        // What the guest has written and not flushed is in disks' files now; a new process finds it there.
+        machine.drain();
+    }
     log.record(EventKind::Exit { reason: reason.clone() });
     supervisor.finish();
     Ok(reason)

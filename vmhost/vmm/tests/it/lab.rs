@@ -4,8 +4,11 @@
 
 mod block;
 mod boot;
+mod clones;
+mod going_on;
 mod host;
 mod kvm;
+mod snapshot;
 mod tools;
 mod vm;
 mod vsock;
