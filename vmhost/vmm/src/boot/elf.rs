@@ -36,6 +36,11 @@ pub(super) fn load(ram: &GuestRam, file: &File) -> Result<Kernel, LoadError> {
         start = start.min(part.address);
         end = end.max(check_place(memory, part.address, part.memory_size)?);
     }
+    // Parts that lie over each other could have all of memory copied thousands of times.
+    let sum = parts.iter().try_fold(0u64, |sum, part| sum.checked_add(part.memory_size));
+    if sum.is_none_or(|sum| sum > ram.bytes()) {
+        return Err(LoadError::Elf("its parts are larger than the guest's memory"));
+    }
     if parts.is_empty() {
         return Err(LoadError::Elf("it has nothing to load"));
     }
