@@ -16,6 +16,7 @@ mod terminal;
 pub mod vcpu;
 pub mod vm;
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::os::fd::AsRawFd as _;
 use std::sync::Arc;
@@ -117,7 +118,7 @@ impl Machine {
         let contents = acpi::Contents { vcpus: machine.vcpu_count(), devices: machine.devices.len() };
         let rsdp = acpi::write(memory, contents)?;
         machine.generation.write(memory, generation).map_err(LoadError::from)?;
-        let entry = boot::load(memory, kernel, initramfs, &machine.command_line(command_line), rsdp)?;
+        let entry = boot::load(&machine.ram, kernel, initramfs, &machine.command_line(command_line), rsdp)?;
         let (table, topology) = machine.cpu_table()?;
         for (id, vcpu) in (0..).zip(&machine.vcpus) {
             let entries = cpuid::for_vcpu(&table, topology, id);
@@ -266,7 +267,7 @@ impl Machine {
         if self.running {
             return Err(SaveError::Running);
         }
-        self.devices.iter().for_each(|device| device.drain());
+        self.drain();
         let save = |(id, vcpu): (usize, &Vcpu)| {
             VcpuState::save(&vcpu.fd(), &self.source).map_err(|source| SaveError::Vcpu { id, source })
         };
@@ -278,6 +279,11 @@ impl Machine {
             serial: self.serial.save(),
             devices: self.devices.iter().map(|device| (device.kind() as u32, device.save())).collect(),
         })
+    }
+
+    /// Finishes all work of the devices, and what their files have yet to be told. It must be paused.
+    pub fn drain(&self) {
+        self.devices.iter().for_each(|device| device.drain());
     }
 
     /// The guest goes on as another machine: gives it another generation id and tells devices. It must be paused.
@@ -371,9 +377,13 @@ impl Machine {
         ]
     }
 
-    /// What KVM counts of each vCPU, by its names.
-    pub fn vcpu_counters(&self) -> Vec<Vec<(String, u64)>> {
-        self.vcpus.iter().map(Vcpu::counters).collect()
+    /// What KVM counts of the vCPUs, all together: exits by kind, most of which it handles itself.
+    pub fn kvm_counters(&self) -> BTreeMap<String, u64> {
+        let mut sums = BTreeMap::new();
+        for (name, count) in self.vcpus.iter().flat_map(Vcpu::counters) {
+            *sums.entry(format!("kvm_{name}")).or_default() += count;
+        }
+        sums
     }
 
     /// Serves devices and `host` until the machine ends. It is paused then; vCPUs run only after `resume`.

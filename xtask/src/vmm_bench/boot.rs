@@ -2,12 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::Command;
 
 use anyhow::Context as _;
+use vmm_control::Client;
 
 use super::place::Place;
+use super::qemu::Qmp;
 use super::samples::{Samples, Table};
 use super::watch::{UP, Watched};
 use super::{ours, qemu};
@@ -16,6 +19,9 @@ use crate::process::{ask, spawn};
 const MIB: usize = 128;
 /// What both kernels are told beside what each machine needs.
 const WORDS: &str = "quiet loglevel=3 sandglass.do=poweroff";
+
+/// The same for a guest that stays.
+const IDLE: &str = "quiet loglevel=3";
 
 #[derive(Default)]
 struct Times {
@@ -90,6 +96,7 @@ fn version(place: &Place) -> Option<String> {
 /// Counts that don't depend on how fast anything is: system calls of a boot, of which `KVM_RUN`s are exits
 /// that the kernel didn't handle.
 pub fn exits(place: &Place, _runs: usize, table: &mut Table) -> anyhow::Result<()> {
+    kernel_exits(place, table)?;
     if ask(Command::new("strace").arg("-V")).is_none() {
         table.remark("exits: not counted, as strace isn't installed");
         return Ok(());
@@ -111,6 +118,36 @@ pub fn exits(place: &Place, _runs: usize, table: &mut Table) -> anyhow::Result<(
         ("all", "boot: system calls in all"),
     ] {
         table.compare(words, "", one(&ours, name), one(&theirs, name));
+    }
+    Ok(())
+}
+
+/// KVM's own counters, which include exits that never reach user space.
+const COUNTERS: [&str; 6] = ["exits", "io_exits", "mmio_exits", "halt_exits", "irq_exits", "pf_taken"];
+
+/// Of a guest that has booted and waits.
+fn kernel_exits(place: &Place, table: &mut Table) -> anyhow::Result<()> {
+    let folder = place.folder()?;
+    let socket = folder.join("qmp");
+    let listener = UnixListener::bind(&socket).context("a socket for QEMU")?;
+    let mut command = qemu::command(place, MIB, IDLE, "")?;
+    qemu::monitor(&mut command, &socket);
+    let mut machine = Watched::start(&mut command)?;
+    let mut qmp = Qmp::accept(&listener)?;
+    machine.wait_for("sandglass-init: serving")?;
+    let theirs = qmp.counters()?;
+    drop(machine);
+
+    let mut machine = Watched::start(&mut ours::command(place, &folder, MIB, IDLE))?;
+    machine.wait_for("sandglass-init: serving")?;
+    let stats = Client::connect(&folder.join("control.sock"))?.stats()?;
+    for name in COUNTERS {
+        let theirs = theirs.as_array().and_then(|list| list.iter().find(|one| one["name"] == name));
+        let theirs = theirs.and_then(|one| one["value"].as_f64());
+        if let (Some(own), Some(theirs)) = (stats.vm.counters.get(&format!("kvm_{name}")), theirs) {
+            let one = |value: f64| std::iter::once(value).collect::<Samples>();
+            table.compare(format!("boot: KVM's count, {name}"), "", one(*own as f64), one(theirs));
+        }
     }
     Ok(())
 }

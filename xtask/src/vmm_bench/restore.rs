@@ -173,8 +173,7 @@ impl Peer {
         let memory = self.folder.join("memory");
         let backend = format!("memory-backend-file,id=ram,size={mib}M,mem-path={},share={share}", memory.display());
         command.args(["-object", &backend]);
-        command.arg("-chardev").arg(format!("socket,id=qmp,path={}", socket.display()));
-        command.args(["-mon", "chardev=qmp,mode=control"]);
+        qemu::monitor(&mut command, &socket);
         Ok((listener, command))
     }
 }

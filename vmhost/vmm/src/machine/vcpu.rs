@@ -92,7 +92,7 @@ impl Vcpu {
     }
 
     /// What KVM counts of it; it may run.
-    pub fn counters(&self) -> Vec<(String, u64)> {
+    pub fn counters(&self) -> Vec<(&'static str, u64)> {
         self.stats.as_ref().map(KvmStats::read).unwrap_or_default()
     }
 

@@ -10,7 +10,7 @@ use vmm_control::{DeviceInfo, EventKind, GenerationId, Info, Metrics, State, Sta
 
 use super::Frozen;
 use super::devices::DiskRecord;
-use super::requests::Desk;
+use super::requests::{Desk, Stop};
 use super::worker::Worker;
 use crate::control::Server;
 use crate::events::Ready;
@@ -138,13 +138,13 @@ impl Operator {
             latencies: BTreeMap::new(),
         };
         let mut vm = counted("vm", machine.metrics());
+        vm.counters.extend(machine.kvm_counters());
         vm.latencies.insert("pause".into(), self.pauses.get());
         Stats {
             state: self.state,
             uptime_us: micros(self.log.uptime()),
             running_us: micros(self.running()),
             memory: self.mappings.measure(&host_ranges(machine)).unwrap_or_default(),
-            vcpus: (0..).zip(machine.vcpu_counters()).map(|(id, list)| vcpu(id, list)).collect(),
             devices: self.names.iter().zip(machine.devices()).map(|(n, device)| counted(n, device.metrics())).collect(),
             vm,
         }
@@ -157,10 +157,6 @@ impl Operator {
     fn running(&self) -> Duration {
         self.ran + self.running_since.map_or(Duration::ZERO, |since| since.elapsed())
     }
-}
-
-fn vcpu(id: u32, counters: Vec<(String, u64)>) -> Metrics {
-    Metrics { name: format!("vcpu:{id}"), counters: counters.into_iter().collect(), latencies: BTreeMap::new() }
 }
 
 pub(super) fn micros(duration: Duration) -> u64 {
@@ -180,18 +176,23 @@ fn host_ranges(machine: &Machine) -> Vec<Range<u64>> {
 pub struct Supervisor {
     server: Server,
     operator: Operator,
-    stopping: bool,
+    stop: Option<Stop>,
 }
 
 impl Supervisor {
     /// Both are made when the machine is.
     pub fn new(server: Server, operator: Operator) -> Self {
-        Self { server, operator, stopping: false }
+        Self { server, operator, stop: None }
     }
 
     /// Lets the guest run.
     pub fn start(&mut self, machine: &mut Machine) {
         self.operator.resume(machine);
+    }
+
+    /// Whether a client wants the end without waiting for disks.
+    pub fn is_hurried(&self) -> bool {
+        self.stop == Some(Stop::AtOnce)
     }
 
     /// Tells clients of the end.
@@ -203,10 +204,10 @@ impl Supervisor {
 impl Host for Supervisor {
     fn on_event(&mut self, machine: &mut Machine, owner: u32, source: u32, ready: Ready) -> ControlFlow<()> {
         if owner == CONTROL {
-            let mut desk = Desk { machine, operator: &mut self.operator, stop: &mut self.stopping };
+            let mut desk = Desk { machine, operator: &mut self.operator, stop: &mut self.stop };
             self.server.on_event(source, ready, &mut desk);
         }
-        if self.stopping { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        if self.stop.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
     fn on_booted(&mut self, _machine: &mut Machine, _microseconds: u64) {

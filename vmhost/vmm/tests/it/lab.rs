@@ -2,7 +2,14 @@
 //!
 //! Each is `#[ignore]`d, as it can't pass elsewhere; the lab runs ignored tests.
 
+mod block;
 mod boot;
+mod clones;
+mod going_on;
+mod host;
 mod kvm;
+mod snapshot;
+mod tools;
 mod vm;
+mod vsock;
 mod whole;
