@@ -38,7 +38,7 @@ impl Bench {
     pub fn run(&self, repo: &Repo) -> anyhow::Result<ExitCode> {
         if self.name == "vmm" {
             let (parts, json) = (self.part.clone(), self.json.clone());
-            return vmm_bench::run(repo, &vmm_bench::Options { runs: usize::from(self.runs), parts, json });
+            return vmm_bench::run(repo, &vmm_bench::Options { runs: self.runs, parts, json });
         }
         let script = repo.at("playwright/bench").join(format!("{}.ts", self.name));
         if !script.is_file() {

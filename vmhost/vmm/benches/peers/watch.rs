@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail};
 
 use super::PATIENCE;
-use crate::process::spawn;
 
 /// The first line of the guest's PID 1 begins so.
 pub const UP: &str = "sandglass-init: up at ";
@@ -30,7 +29,7 @@ impl Watched {
     pub fn start(command: &mut Command) -> anyhow::Result<Self> {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());
         let start = Instant::now();
-        let mut child = spawn(command)?;
+        let mut child = command.spawn().with_context(|| format!("can't run {}", command.get_program().display()))?;
         let output = child.stdout.take().context("the process has no output")?;
         Ok(Self { child, lines: follow(output), start, seen: String::new() })
     }
@@ -126,19 +125,4 @@ pub fn rate(reply: &str) -> anyhow::Result<f64> {
 fn number(reply: &str, key: &str) -> anyhow::Result<f64> {
     let value = reply.split_whitespace().find_map(|word| word.strip_prefix(key)?.strip_prefix('='));
     value.and_then(|value| value.parse().ok()).with_context(|| format!("`{reply}` has no number {key}"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn rates() {
-        let check = |reply, expected: &str| {
-            let found = rate(reply).map_or_else(|error| error.to_string(), |rate| format!("{rate} MiB/s"));
-            assert_eq!(found, expected);
-        };
-        check("blk-read-bench: ok bytes=4194304 ops=1024 us=2000000", "2 MiB/s");
-        check("blk-read-bench: error nothing there", "`blk-read-bench: error nothing there` has no number bytes");
-    }
 }

@@ -16,31 +16,13 @@ use super::ours;
 use super::place::{Place, copy};
 use super::samples::{Samples, Table};
 use super::watch::{UP, Watched};
-use crate::process::{self, ask};
-use crate::repo::Repo;
+use crate::ask;
 
 const PACKAGE: &str = "microsandbox==0.7.11";
-/// Where the package has the program and libkrun.
-const BUNDLED: &str = "microsandbox/_bundled";
-/// Tells the lab where the package is, or why it isn't there.
+/// Where the package is; after an exclamation mark, why it isn't there.
 const FOLDER: &str = "SANDGLASS_MICROSANDBOX";
 const MIB: usize = 512;
 const WORD: &str = "the guest's first word";
-
-/// Gets the package, or the reason why it can't be had, into the lab's environment.
-pub fn offer(repo: &Repo, lab: &mut Command) {
-    lab.env(FOLDER, obtain(repo).map_or_else(|error| format!("!{error:#}").into(), PathBuf::into_os_string));
-}
-
-fn obtain(repo: &Repo) -> anyhow::Result<PathBuf> {
-    let folder = repo.state("microsandbox");
-    if !folder.join(BUNDLED).is_dir() {
-        let mut pip = Command::new("python3");
-        pip.args(["-m", "pip", "install", "--quiet", "--no-deps", "--target"]).arg(&folder).arg(PACKAGE);
-        process::run("fetch libkrun", &mut pip)?;
-    }
-    Ok(folder.join(BUNDLED))
-}
 
 /// Both in turns.
 pub fn run(place: &Place, runs: usize, table: &mut Table) -> anyhow::Result<()> {

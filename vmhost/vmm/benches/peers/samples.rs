@@ -126,28 +126,3 @@ impl Display for Table {
         self.remarks.iter().try_for_each(|remark| writeln!(f, "- {remark}"))
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn medians() {
-        let check = |values: &[f64], expected: &str| {
-            assert_eq!(short(values.iter().copied().collect::<Samples>().median()), expected, "{values:?}");
-        };
-        check(&[3.0, 1.0, 2.0], "2.00");
-        check(&[40.0, 1.0, 2.0, 20.0], "11.0");
-        check(&[1234.4], "1234");
-        check(&[], "NaN");
-    }
-
-    #[test]
-    fn a_row_says_how_both_compare() {
-        let mut table = Table::default();
-        table.compare("boot", "ms", [10.0, 30.0, 20.0].into_iter().collect(), [40.0, 50.0].into_iter().collect());
-        let text = table.to_string();
-        let row = text.lines().nth(1).unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" ");
-        assert_eq!(row, "boot ms 20.0 45.0 0.44 2 10.0–30.0 40.0–50.0");
-    }
-}

@@ -4,7 +4,7 @@ use super::place::Place;
 use super::qemu;
 use super::samples::{Samples, Table};
 use super::watch::Watched;
-use crate::vmm_bench::ours::Machine;
+use crate::ours::Machine;
 
 const MIB: usize = 128;
 /// What must hold.

@@ -14,7 +14,7 @@ use super::qemu::Qmp;
 use super::samples::{Samples, Table};
 use super::watch::{UP, Watched};
 use super::{ours, qemu};
-use crate::process::{ask, spawn};
+use crate::ask;
 
 const MIB: usize = 128;
 /// What both kernels are told beside what each machine needs.
@@ -160,7 +160,7 @@ fn count(place: &Place, command: &Command) -> anyhow::Result<BTreeMap<&'static s
         strace.env(name, value.unwrap_or_default());
     }
     strace.stdin(std::process::Stdio::null()).stdout(std::process::Stdio::null());
-    spawn(&mut strace)?.wait().context("strace")?;
+    strace.status().context("strace")?;
     let text = fs::read(&trace).context("strace's output")?;
     let text = String::from_utf8_lossy(&text);
     let calls = || text.lines().filter(|line| line.contains('(') && !line.contains("resumed>"));

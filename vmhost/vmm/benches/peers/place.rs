@@ -10,7 +10,7 @@ use std::{env, io};
 
 use anyhow::{Context as _, bail};
 
-use crate::process::ask;
+use crate::ask;
 
 /// In memory in the lab machine; not its `TMPDIR`, which is a disk.
 const FOLDER: &str = "/dev/shm/bench";
