@@ -6,7 +6,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Instant;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use vmm_control::spawn::{Launch, Vm};
@@ -18,6 +19,7 @@ use super::place::Place;
 /// The guest's port for requests, and the host's port that the guest reports to.
 const REQUESTS: u32 = 1024;
 const READY: u32 = 1025;
+const RETRY: Duration = Duration::from_millis(2);
 
 /// A machine of `mib` with its console on standard output; its directory is `folder`.
 pub fn command(place: &Place, folder: &Path, mib: usize, words: &str) -> Command {
@@ -135,7 +137,8 @@ pub fn first_reply(folder: &Path) -> anyhow::Result<()> {
             Ok(reply) if reply == "pong" => return Ok(()),
             Ok(reply) => bail!("the guest answers `{reply}`"),
             Err(error) if Instant::now() > limit => return Err(error),
-            Err(_) => {}
+            // A client that tries without pause would take the processor that the guest needs.
+            Err(_) => thread::sleep(RETRY),
         }
     }
 }

@@ -106,7 +106,7 @@ impl Display for Table {
         let head = ["", "unit", "ours", "theirs", "ratio", "runs", "ours min–max", "theirs min–max"];
         let line = |f: &mut fmt::Formatter<'_>, cells: [&str; 8]| {
             let [what, unit, ours, theirs, ratio, runs, spread, other] = cells;
-            writeln!(f, "{what:<54}{unit:<7}{ours:>8}{theirs:>8}{ratio:>7}{runs:>6}  {spread:<16}{other}")
+            writeln!(f, "{what:<82}{unit:<7}{ours:>8}{theirs:>8}{ratio:>7}{runs:>6}  {spread:<16}{other}")
         };
         line(f, head)?;
         for row in &self.rows {
