@@ -2,9 +2,14 @@
 //!
 //! Each is `#[ignore]`d, as it can't pass elsewhere; the lab runs ignored tests.
 
+mod balloon;
 mod block;
 mod boot;
+mod confined;
+mod ends;
 mod kvm;
+mod net;
+mod shapes;
 mod tools;
 mod vm;
 mod vsock;

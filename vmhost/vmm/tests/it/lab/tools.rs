@@ -49,6 +49,13 @@ pub fn eventually<T>(vm: &mut Running, what: &str, mut ask: impl FnMut(&mut Runn
     }
 }
 
+/// How much a test of a transfer moves: what suits every day, or as many MiB as `SANDGLASS_TRANSFER_MIB` says.
+pub fn transfer() -> u64 {
+    const USUAL_MIB: u64 = 16;
+    let told = std::env::var("SANDGLASS_TRANSFER_MIB").map(|text| text.parse().expect("a number of MiB"));
+    told.unwrap_or(USUAL_MIB) * MIB
+}
+
 /// Limits bytes only.
 pub fn bytes_limit(per_second: u64, burst: u64) -> RateLimit {
     RateLimit { bytes: Some(Bucket { per_second, burst }), operations: None }
@@ -137,6 +144,7 @@ fn block() -> Vec<u8> {
 
 /// Sends so many bytes to a peer that echoes, and expects the same back.
 pub fn exchange<S: Stream>(mut stream: S, bytes: u64) {
+    let start = Instant::now();
     let block = block();
     let mut sender = stream.handle();
     let sent = block.clone();
@@ -164,4 +172,7 @@ pub fn exchange<S: Stream>(mut stream: S, bytes: u64) {
     }
     assert_eq!(received, bytes);
     sending.join().expect("it sends");
+    if bytes >= 4 * MIB {
+        eprintln!("{} MiB there and back: {} ms", bytes / MIB, start.elapsed().as_millis());
+    }
 }
