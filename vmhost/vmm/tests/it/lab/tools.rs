@@ -49,11 +49,10 @@ pub fn eventually<T>(vm: &mut Running, what: &str, mut ask: impl FnMut(&mut Runn
     }
 }
 
-/// How much a test of a transfer moves: what suits every day, or as many MiB as `SANDGLASS_TRANSFER_MIB` says.
-pub fn transfer() -> u64 {
-    const USUAL_MIB: u64 = 16;
+/// How much a test of a transfer moves: what takes seconds in the lab, or as many MiB as `SANDGLASS_TRANSFER_MIB` says.
+pub fn transfer(usual_mib: u64) -> u64 {
     let told = std::env::var("SANDGLASS_TRANSFER_MIB").map(|text| text.parse().expect("a number of MiB"));
-    told.unwrap_or(USUAL_MIB) * MIB
+    told.unwrap_or(usual_mib) * MIB
 }
 
 /// Limits bytes only.
