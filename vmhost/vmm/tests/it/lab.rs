@@ -2,12 +2,17 @@
 //!
 //! Each is `#[ignore]`d, as it can't pass elsewhere; the lab runs ignored tests.
 
+mod balloon;
 mod block;
 mod boot;
 mod clones;
+mod confined;
+mod ends;
 mod going_on;
 mod host;
 mod kvm;
+mod net;
+mod shapes;
 mod snapshot;
 mod tools;
 mod vm;

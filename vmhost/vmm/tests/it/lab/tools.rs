@@ -49,6 +49,12 @@ pub fn eventually<T>(vm: &mut Running, what: &str, mut ask: impl FnMut(&mut Runn
     }
 }
 
+/// How much a test of a transfer moves: what takes seconds in the lab, or as many MiB as `SANDGLASS_TRANSFER_MIB` says.
+pub fn transfer(usual_mib: u64) -> u64 {
+    let told = std::env::var("SANDGLASS_TRANSFER_MIB").map(|text| text.parse().expect("a number of MiB"));
+    told.unwrap_or(usual_mib) * MIB
+}
+
 /// Limits bytes only.
 pub fn bytes_limit(per_second: u64, burst: u64) -> RateLimit {
     RateLimit { bytes: Some(Bucket { per_second, burst }), operations: None }
@@ -137,6 +143,7 @@ fn block() -> Vec<u8> {
 
 /// Sends so many bytes to a peer that echoes, and expects the same back.
 pub fn exchange<S: Stream>(mut stream: S, bytes: u64) {
+    let start = Instant::now();
     let block = block();
     let mut sender = stream.handle();
     let sent = block.clone();
@@ -164,4 +171,7 @@ pub fn exchange<S: Stream>(mut stream: S, bytes: u64) {
     }
     assert_eq!(received, bytes);
     sending.join().expect("it sends");
+    if bytes >= 4 * MIB {
+        eprintln!("{} MiB there and back: {} ms", bytes / MIB, start.elapsed().as_millis());
+    }
 }
