@@ -3,9 +3,14 @@
 //! Each is `#[ignore]`d, as it can't pass elsewhere; the lab runs ignored tests.
 
 mod boot;
+mod cli;
 mod clones;
 mod going_on;
+mod kill;
 mod kvm;
+mod pauses;
+mod refusals;
+mod size;
 mod snapshot;
 mod vm;
 mod whole;
