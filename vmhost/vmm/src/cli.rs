@@ -201,8 +201,17 @@ struct Report<'a> {
     remedy: Option<&'a str>,
 }
 
+/// An error and its causes. Some messages tell of their cause themselves: none is told twice.
+pub(crate) fn words(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |words, cause| match words.as_str() {
+        "" => cause,
+        known if known.contains(&cause) => words,
+        _ => format!("{words}: {cause}"),
+    })
+}
+
 fn report(error: &anyhow::Error, json: bool) {
-    let words = format!("{error:#}");
+    let words = words(error);
     let control = match error.downcast_ref::<ClientError>() {
         Some(ClientError::Refused(error)) => Some(error),
         _ => None,

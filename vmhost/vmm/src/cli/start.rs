@@ -15,6 +15,7 @@ use vmm_control::{Code, ControlError, Disk, ExitReason, Handle, Image as FrozenV
 
 use super::run::{FromSnapshot, RunOptions, Source};
 use super::verbs::open_snapshot;
+use super::words;
 use crate::jail::{Identity, Jail};
 use crate::memory::MemoryImage;
 use crate::run::{self, DiskFiles, Frozen};
@@ -35,7 +36,7 @@ pub fn start(options: RunOptions) -> anyhow::Result<ExitCode> {
         Ok(Err(error)) => Err(error.into()),
         Err(error) => {
             if let Some(ready) = ready {
-                ready.tell(&Readiness::Failed(ControlError::new(Code::Host, format!("{error:#}"))));
+                ready.tell(&Readiness::Failed(ControlError::new(Code::Host, words(&error))));
             }
             Err(error)
         }
