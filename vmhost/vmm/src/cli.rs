@@ -201,13 +201,17 @@ struct Report<'a> {
     remedy: Option<&'a str>,
 }
 
-/// An error and its causes. Some messages tell of their cause themselves: none is told twice.
-pub(crate) fn words(error: &anyhow::Error) -> String {
-    error.chain().map(ToString::to_string).fold(String::new(), |words, cause| match words.as_str() {
-        "" => cause,
-        known if known.contains(&cause) => words,
-        _ => format!("{words}: {cause}"),
-    })
+/// An error with its causes, but for those that it names itself.
+fn words(error: &anyhow::Error) -> String {
+    let mut words = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if words.is_empty() {
+            words = cause;
+        } else if !words.contains(&cause) {
+            words = format!("{words}: {cause}");
+        }
+    }
+    words
 }
 
 fn report(error: &anyhow::Error, json: bool) {

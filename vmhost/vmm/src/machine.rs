@@ -116,7 +116,7 @@ impl Machine {
         let contents = acpi::Contents { vcpus: machine.vcpu_count(), devices: machine.devices.len() };
         let rsdp = acpi::write(memory, contents)?;
         machine.generation.write(memory, generation).map_err(LoadError::from)?;
-        let entry = boot::load(memory, kernel, initramfs, &machine.command_line(command_line), rsdp)?;
+        let entry = boot::load(&machine.ram, kernel, initramfs, &machine.command_line(command_line), rsdp)?;
         let (table, topology) = machine.cpu_table()?;
         for (id, vcpu) in (0..).zip(&machine.vcpus) {
             let entries = cpuid::for_vcpu(&table, topology, id);

@@ -144,7 +144,6 @@ impl Operator {
             uptime_us: micros(self.log.uptime()),
             running_us: micros(self.running()),
             memory: self.mappings.measure(&host_ranges(machine)).unwrap_or_default(),
-            vcpus: Vec::new(),
             devices: self.names.iter().zip(machine.devices()).map(|(n, device)| counted(n, device.metrics())).collect(),
             vm,
         }

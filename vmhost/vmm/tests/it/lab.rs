@@ -2,15 +2,19 @@
 //!
 //! Each is `#[ignore]`d, as it can't pass elsewhere; the lab runs ignored tests.
 
+mod block;
 mod boot;
 mod cli;
 mod clones;
 mod going_on;
+mod host;
 mod kill;
 mod kvm;
 mod pauses;
 mod refusals;
 mod size;
 mod snapshot;
+mod tools;
 mod vm;
+mod vsock;
 mod whole;
