@@ -98,8 +98,8 @@ fn a_vm_killed_while_it_writes_a_snapshot_leaves_the_old_or_the_new_one() {
     let mut kept = Kept { directory: &place, id: first.id, checksum };
     let all = kill_after(usize::MAX, directory.path(), &mut kept);
     // The beginning, the copy, and each step of the commit.
-    let last = (2..=7).map(|before| all.saturating_sub(before));
-    let mut counts: Vec<usize> = [1, 2, all / 2].into_iter().chain(last).filter(|count| *count > 0).collect();
+    let last = (2..=6).map(|before| all.saturating_sub(before));
+    let mut counts: Vec<usize> = [1, all / 2].into_iter().chain(last).filter(|count| *count > 0).collect();
     counts.sort_unstable();
     counts.dedup();
     for count in counts {
@@ -156,11 +156,10 @@ fn the_others_live_on() {
     for vm in [one, two] {
         assert_eq!(vm.stop(), Some(0));
     }
-    // Those that were never told to run, if there are any.
+    // Those that were never told to run, if there are any, are in the way of nobody but the tests that follow.
     for number in 1..=2 {
         let socket = root.join(format!("gone-{number}/control.sock"));
-        let ended = tool(&["stop", "--control", path(&socket)]);
-        eprintln!("stray child {number}: {}", ended.status);
+        tool(&["stop", "--force", "--control", path(&socket)]);
     }
 }
 
