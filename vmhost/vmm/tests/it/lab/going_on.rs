@@ -215,6 +215,13 @@ pub fn verified(snapshots: &[&Path]) -> String {
     answer["id"].as_str().expect("an id").to_owned()
 }
 
+/// What the directory's files take on the disk: memory files have holes.
+pub fn used_bytes(directory: &Path) -> u64 {
+    use std::os::unix::fs::MetadataExt as _;
+    let entries = fs::read_dir(directory).expect("a directory").flatten();
+    entries.map(|entry| File::open(entry.path()).and_then(|file| file.metadata()).expect("a file").blocks() * 512).sum()
+}
+
 /// One value of a reply: `checksum` of `bytes=1 checksum=2`.
 pub fn value<'a>(reply: &'a str, key: &str) -> &'a str {
     let found = reply.split_whitespace().find_map(|word| word.strip_prefix(key)?.strip_prefix('='));

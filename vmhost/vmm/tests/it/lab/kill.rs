@@ -1,6 +1,6 @@
 //! Whoever is killed, at whatever moment: snapshots are whole, and the others live on.
 
-use std::fs::{self, File};
+use std::fs;
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
@@ -11,7 +11,9 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
 use vmm_control::{Client, EventKind, SnapshotKind};
 
-use super::going_on::{child, disk, restore, restore_paused, snapshot, tool, try_snapshot, value, verified};
+use super::going_on::{
+    child, disk, restore, restore_paused, snapshot, tool, try_snapshot, used_bytes, value, verified,
+};
 use super::vm::{Directory, PATIENCE, Running, config, given, said};
 
 /// Changes in a directory, as they happen.
@@ -221,13 +223,6 @@ fn a_full_file_system_leaves_the_old_snapshot_and_the_vm() {
     assert_eq!(old.stop(), Some(0));
     assert_eq!(vm.stop(), Some(0));
     rustix::mount::unmount(&small, rustix::mount::UnmountFlags::DETACH).expect("it goes");
-}
-
-/// Blocks, not lengths: memory files have holes.
-fn used_bytes(directory: &Path) -> u64 {
-    use std::os::unix::fs::MetadataExt as _;
-    let entries = fs::read_dir(directory).expect("a directory").flatten();
-    entries.map(|entry| File::open(entry.path()).and_then(|file| file.metadata()).expect("a file").blocks() * 512).sum()
 }
 
 fn names(directory: &Path) -> Vec<std::ffi::OsString> {
