@@ -34,6 +34,7 @@ mod suite;
 mod test;
 mod tidy;
 mod toolchain;
+mod vmm_bench;
 mod wasm;
 
 use std::process::ExitCode;
