@@ -49,7 +49,6 @@ const PARTS: [Part; 7] = [
     ("clone", clones::run),
     ("block", disk::run),
     ("vsock", stream::run),
-
 ];
 
 /// What to measure.

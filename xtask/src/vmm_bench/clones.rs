@@ -59,7 +59,10 @@ pub fn run(place: &Place, runs: usize, table: &mut Table) -> anyhow::Result<()> 
     let stats = parent.client().stats()?;
     if let Some(pause) = stats.vm.latencies.get("pause") {
         let mean = pause.sum_us as f64 / pause.count.max(1) as f64 / 1e3;
-        table.remark(format!("clone: the parent stood still for {mean:.1} ms in the mean, {:.1} ms at most", pause.max_us as f64 / 1e3));
+        table.remark(format!(
+            "clone: the parent stood still for {mean:.1} ms in the mean, {:.1} ms at most",
+            pause.max_us as f64 / 1e3
+        ));
     }
     Ok(())
 }

@@ -41,11 +41,8 @@ impl Machine {
     pub fn boot(place: &Place, mib: usize, words: &str) -> anyhow::Result<Self> {
         let folder = place.folder()?;
         let mut config = VmConfig::parse(&format!(r#"{{"boot": {{"kernel": "k"}}, "memory_mib": {mib}}}"#), "bench")?;
-        config.boot = Boot {
-            kernel: place.kernel.clone(),
-            initramfs: Some(place.initramfs.clone()),
-            command_line: words.into(),
-        };
+        config.boot =
+            Boot { kernel: place.kernel.clone(), initramfs: Some(place.initramfs.clone()), command_line: words.into() };
         config.vsock = Some(Vsock { cid: 3, socket: folder.join("vsock.sock") });
         config.console = Console::File(folder.join("console.log"));
         let ready = listen(&folder)?;

@@ -3,11 +3,11 @@
 //! No option ROMs, no PIT, PIC or clock chip; qboot instead of SeaBIOS, which takes
 //! longer. ACPI stays on: without it the kernel finds no virtio device.
 
+use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::process::Command;
-use std::fs;
 
 use anyhow::{Context as _, bail};
 use serde_json::{Value, json};

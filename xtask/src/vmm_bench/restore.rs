@@ -6,8 +6,8 @@ use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, Instant};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use serde_json::json;
@@ -165,8 +165,7 @@ impl Peer {
         let listener = UnixListener::bind(&socket).context("a socket for QEMU")?;
         let mut command = qemu::command(place, mib, WORDS, ",memory-backend=ram")?;
         let memory = self.folder.join("memory");
-        let backend =
-            format!("memory-backend-file,id=ram,size={mib}M,mem-path={},share={share}", memory.display());
+        let backend = format!("memory-backend-file,id=ram,size={mib}M,mem-path={},share={share}", memory.display());
         command.args(["-object", &backend, "-global", "migration.x-ignore-shared=on"]);
         command.arg("-chardev").arg(format!("socket,id=qmp,path={}", socket.display()));
         command.args(["-mon", "chardev=qmp,mode=control"]);
