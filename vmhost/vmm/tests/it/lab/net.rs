@@ -13,8 +13,8 @@ use super::vm::{Directory, PATIENCE, Running, config};
 const MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];
 /// The longest frame on a wire of this MTU; what is longer on average was never segmented.
 const FRAME: u64 = 1514;
-/// A connection's bytes that fit into every buffer on their way.
-const SHORT: u64 = 64 * KIB;
+/// A connection's bytes, which fit into one segment.
+const SHORT: u64 = KIB;
 /// What passt gives the guest, and itself.
 const GATEWAY: &str = "10.0.2.2";
 const GUEST: &str = "10.0.2.15";
@@ -42,7 +42,12 @@ struct Passt(Child);
 impl Passt {
     /// Runs one that listens at `socket`, and returns when it does: it goes to the background then.
     fn start(socket: &Path) -> Self {
-        let mut command = Command::new("passt");
+        // A copy has no build for AVX2 beside it, and does without: that one has crashed in the lab's emulation.
+        let program = socket.with_extension("program");
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let installed = std::env::split_paths(&path).map(|folder| folder.join("passt")).find(|path| path.is_file());
+        std::fs::copy(installed.expect("passt is installed"), &program).expect("there is room");
+        let mut command = Command::new(program);
         command.args(["--foreground", "--socket"]).arg(socket);
         command.args(["--address", GUEST, "--netmask", "24", "--gateway", GATEWAY]);
         let mut child = command.stderr(Stdio::piped()).spawn().expect("passt is installed");
@@ -87,8 +92,8 @@ fn passt_carries_all_bytes_and_may_go() {
     vm.ask(&format!("net-up eth0 {GUEST}/24 {GATEWAY}"));
     assert!(vm.ask("link eth0").contains("mac=02:00:00:00:00:01 mtu=1500 carrier=1"));
     let port = serve("127.0.0.1");
-    // Short ones: the passt of 2023-03-09 has been seen to mix up the bytes of a long stream to a guest that is slow
-    // to read, while the guest found all checksums right and the server had got what was sent.
+    // One segment each way. In the lab the passt of 2023-03-09 sends longer streams with bytes of earlier segments in
+    // place of later ones, under checksums that the guest finds right; the server had got what was sent.
     let bytes = 32 * SHORT;
     for seed in 0..32 {
         vm.ask(&format!("tcp-connect {GATEWAY} {port} {SHORT} {seed}"));
@@ -131,9 +136,10 @@ fn limits(vm: &mut Running, address: &str, port: u16) {
         (RateTarget::Receive("eth0".into()), "receive_throttled_count"),
     ] {
         vm.client().set_rate(target.clone(), limit).expect("it has that network");
-        let us = value(&vm.ask(&format!("tcp-connect {address} {port} 96K 6")), "us");
-        // A burst goes at once, and the last frame, of 64 KiB at most, may leave a debt.
-        assert!(us >= 500_000, "{throttled}: 16 KiB at 32 KiB a second took {us} µs");
+        let connection = format!("tcp-connect {address} {port} {SHORT} 6");
+        let us: u64 = (0..96).map(|_| value(&vm.ask(&connection), "us")).sum();
+        // A burst goes at once, and the last frame may leave a debt.
+        assert!(us >= 1_000_000, "{throttled}: 78 KiB at 32 KiB a second took {us} µs");
         assert!(counter(vm, "net:eth0", throttled) > 0);
         vm.client().set_rate(target, RateLimit::default()).expect("it has that network");
     }
