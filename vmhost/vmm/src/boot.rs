@@ -19,10 +19,15 @@ use std::os::unix::fs::FileExt as _;
 use vm_memory::{Bytes as _, GuestAddress, GuestMemoryBackend as _};
 
 use crate::cpu::start::Entry;
-use crate::memory::GuestMemory;
 use crate::memory::layout::{COMMAND_LINE, COMMAND_LINE_SIZE, KERNEL, LOW_RAM_END};
+use crate::memory::{GuestMemory, GuestRam};
 
 const PAGE: u64 = crate::memory::PAGE as u64;
+
+/// What a kernel takes early beside the table of pages, in bytes.
+const EARLY_MEMORY: u64 = 4 << 20;
+/// Most of a kernel that huge pages are asked for: its headers may claim all memory.
+const MOST_EXPECTED: u64 = 64 << 20;
 
 /// Why a kernel can't be booted.
 #[derive(Debug, thiserror::Error)]
@@ -106,15 +111,16 @@ struct Initramfs {
 /// # Errors
 /// What is wrong with which file, and what to do.
 pub fn load(
-    memory: &GuestMemory,
+    ram: &GuestRam,
     kernel: &File,
     initramfs: Option<&File>,
     command_line: &str,
     rsdp: u64,
 ) -> Result<Entry, LoadError> {
+    let memory = ram.memory();
     write_command_line(memory, command_line)?;
-    let kernel = load_kernel(memory, kernel)?;
-    let initramfs = initramfs.map(|file| load_initramfs(memory, file, kernel.end)).transpose()?;
+    let kernel = load_kernel(ram, kernel)?;
+    let initramfs = initramfs.map(|file| load_initramfs(ram, file, kernel.end)).transpose()?;
     match kernel.entry {
         KernelEntry::Pvh(address) => map::write_start_info(memory, address, initramfs, rsdp),
         KernelEntry::Linux64(header) => {
@@ -124,10 +130,10 @@ pub fn load(
     }
 }
 
-fn load_kernel(memory: &GuestMemory, file: &File) -> Result<Kernel, LoadError> {
+fn load_kernel(ram: &GuestRam, file: &File) -> Result<Kernel, LoadError> {
     let mut magic = [0; 4];
     read_at(file, &mut magic, 0)?;
-    if magic == *b"\x7FELF" { elf::load(memory, file) } else { bzimage::load(memory, file) }
+    if magic == *b"\x7FELF" { elf::load(ram, file) } else { bzimage::load(ram, file) }
 }
 
 fn write_command_line(memory: &GuestMemory, command_line: &str) -> Result<(), LoadError> {
@@ -141,8 +147,10 @@ fn write_command_line(memory: &GuestMemory, command_line: &str) -> Result<(), Lo
     Ok(memory.write_obj(0_u8, GuestAddress(COMMAND_LINE + command_line.len() as u64))?)
 }
 
-/// At the top of low memory, where the kernel's own early memory doesn't reach.
-fn load_initramfs(memory: &GuestMemory, file: &File, kernel_end: u64) -> Result<Initramfs, LoadError> {
+/// At the top of low memory. Below it a kernel takes its first memory from, growing downwards: tables of all pages,
+/// 64 bytes each, and what it hashes into.
+fn load_initramfs(ram: &GuestRam, file: &File, kernel_end: u64) -> Result<Initramfs, LoadError> {
+    let memory = ram.memory();
     let size = length(file, "initramfs")?;
     let no_room = LoadError::InitramfsSize { size, kernel_end };
     let Some(start) = low_memory_end(memory).checked_sub(size) else { return Err(no_room) };
@@ -150,6 +158,8 @@ fn load_initramfs(memory: &GuestMemory, file: &File, kernel_end: u64) -> Result<
     if address < kernel_end {
         return Err(no_room);
     }
+    let early = low_memory_end(memory) / 64 + EARLY_MEMORY;
+    ram.expect_use(address.saturating_sub(early).max(kernel_end), start + size);
     copy(memory, file, "initramfs", 0, address, size)?;
     Ok(Initramfs { address, size })
 }

@@ -101,12 +101,15 @@ pub enum Command {
     Rate(RateArgs),
     /// Give a paused guest a new identity (VM generation id)
     Generation(Target),
-    /// Switch a VM off
+    /// Switch a VM off, as a power switch does; its disks keep what the guest has written
+    ///
+    /// The guest isn't asked: what its programs and its file systems have in memory only is lost, as
+    /// with any computer. Have the guest power off by itself to lose nothing.
     Stop {
         /// The VM
         #[command(flatten)]
         target: Target,
-        /// At once, without asking the guest
+        /// Don't wait until the disks have it: unflushed writes may be lost, too
         #[arg(long)]
         force: bool,
     },
@@ -198,8 +201,21 @@ struct Report<'a> {
     remedy: Option<&'a str>,
 }
 
+/// An error with its causes, but for those that it names itself.
+fn words(error: &anyhow::Error) -> String {
+    let mut words = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if words.is_empty() {
+            words = cause;
+        } else if !words.contains(&cause) {
+            words = format!("{words}: {cause}");
+        }
+    }
+    words
+}
+
 fn report(error: &anyhow::Error, json: bool) {
-    let words = format!("{error:#}");
+    let words = words(error);
     let control = match error.downcast_ref::<ClientError>() {
         Some(ClientError::Refused(error)) => Some(error),
         _ => None,

@@ -60,10 +60,12 @@ pub struct Server {
 
 impl Server {
     /// Serves `listener` on the event loop behind `poll`; subscribers get what `log` records from now on.
+    /// To be called once the process is the user that it stays.
     ///
     /// # Errors
     /// When the host has no descriptor left.
-    pub fn new(listener: Listener, poll: Poll, log: &Log) -> io::Result<Self> {
+    pub fn new(mut listener: Listener, poll: Poll, log: &Log) -> io::Result<Self> {
+        listener.settle();
         let wake = Arc::new(EventFd::new(EFD_NONBLOCK | EFD_CLOEXEC)?);
         poll.add(listener.as_raw_fd(), LISTENER, Interest::Read)?;
         poll.add(wake.as_raw_fd(), WAKE, Interest::Read)?;

@@ -116,7 +116,7 @@ impl Machine {
         let contents = acpi::Contents { vcpus: machine.vcpu_count(), devices: machine.devices.len() };
         let rsdp = acpi::write(memory, contents)?;
         machine.generation.write(memory, generation).map_err(LoadError::from)?;
-        let entry = boot::load(memory, kernel, initramfs, &machine.command_line(command_line), rsdp)?;
+        let entry = boot::load(&machine.ram, kernel, initramfs, &machine.command_line(command_line), rsdp)?;
         let (table, topology) = machine.cpu_table()?;
         for (id, vcpu) in (0..).zip(&machine.vcpus) {
             let entries = cpuid::for_vcpu(&table, topology, id);
@@ -265,7 +265,7 @@ impl Machine {
         if self.running {
             return Err(SaveError::Running);
         }
-        self.devices.iter().for_each(|device| device.drain());
+        self.drain();
         let save = |(id, vcpu): (usize, &Vcpu)| {
             VcpuState::save(&vcpu.fd(), &self.source).map_err(|source| SaveError::Vcpu { id, source })
         };
@@ -277,6 +277,11 @@ impl Machine {
             serial: self.serial.save(),
             devices: self.devices.iter().map(|device| (device.kind() as u32, device.save())).collect(),
         })
+    }
+
+    /// Finishes all work of the devices, and what their files have yet to be told. It must be paused.
+    pub fn drain(&self) {
+        self.devices.iter().for_each(|device| device.drain());
     }
 
     /// The guest goes on as another machine: gives it another generation id and tells devices. It must be paused.

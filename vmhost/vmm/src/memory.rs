@@ -11,6 +11,7 @@
 //! From then on the caller must know every page that is written: KVM's dirty
 //! log has to be on from the first `freeze` (or from `restore`) on.
 
+mod collapse;
 pub mod dirty;
 mod extents;
 pub mod image;
@@ -24,7 +25,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::fs::FallocateFlags;
 use vm_memory::bitmap::{AtomicBitmap, Bitmap as _};
-use vm_memory::{GuestAddress, GuestMemoryBackend as _, GuestMemoryMmap};
+use vm_memory::{Bytes as _, GuestAddress, GuestMemoryBackend as _, GuestMemoryMmap};
 
 pub use dirty::{DirtyPages, Run};
 use extents::{Extent, of_layer, overlay};
@@ -150,6 +151,21 @@ impl GuestRam {
     /// What to tell KVM: a slot for each region, which stays as it is.
     pub fn slots(&self) -> &[Slot] {
         self.mapping.slots()
+    }
+
+    /// Asks for huge pages behind the memory from `start` to `end`, which will be used soon and all of it.
+    /// It takes room for all of it at once; where the host has no huge pages left, nothing changes.
+    pub fn expect_use(&self, start: u64, end: u64) {
+        for slot in self.mapping.slots() {
+            let (start, end) = (start.max(slot.guest), end.min(slot.guest + slot.length));
+            if start < end && !self.huge_pages {
+                // The kernel leaves alone what was never touched.
+                for address in (start..end).step_by(HUGE_PAGE) {
+                    let _ = self.memory().read_obj::<u8>(GuestAddress(address));
+                }
+                let _ = collapse::collapse(slot.host + (start - slot.guest), end - start);
+            }
+        }
     }
 
     /// RAM's size.

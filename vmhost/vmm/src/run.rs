@@ -32,6 +32,7 @@ use crate::memory::{GuestRam, MemoryImage};
 use crate::metrics::memory::Mappings;
 use crate::snapshot::SnapshotRecord;
 use crate::state::{StateError, decode};
+use crate::virtio::block::{Image, ImageError};
 
 pub use open::OpenError;
 use open::Opened;
@@ -118,6 +119,19 @@ pub enum RunError {
     /// The host has run out of something.
     #[error("{0}: {1}")]
     Host(&'static str, io::Error),
+}
+
+/// Makes an empty file an overlay as large as the disk below it, whose files are `layers`, the lowest first.
+///
+/// # Errors
+/// When they are no disk, or the file can't be written.
+pub fn make_overlay<'a>(top: &File, layers: impl IntoIterator<Item = &'a File>) -> Result<(), ImageError> {
+    let own = layers.into_iter().map(File::try_clone).collect::<io::Result<Vec<_>>>();
+    let mut own = own.map_err(|source| ImageError::Io { context: "share a disk's files", source })?.into_iter();
+    let missing = || ImageError::Io { context: "find a disk's image", source: io::ErrorKind::NotFound.into() };
+    let base = own.next().ok_or_else(missing)?;
+    let size = Image::open(base, own.collect(), None)?.size();
+    Image::create_overlay(top, size)
 }
 
 /// Runs a VM until it ends. The calling process must have one thread and do nothing else.
@@ -233,6 +247,10 @@ fn serve(
         Exit::Stopped => ExitReason::Stopped,
         Exit::VcpuFailed(text) => ExitReason::Failed(text),
     };
+    if !supervisor.is_hurried() {
+        // What the guest has written and not flushed is in disks' files now; a new process finds it there.
+        machine.drain();
+    }
     log.record(EventKind::Exit { reason: reason.clone() });
     supervisor.finish();
     Ok(reason)

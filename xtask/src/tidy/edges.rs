@@ -61,7 +61,7 @@ fn judge(metadata: &Value) -> Vec<String> {
 
 /// Why `name` must not depend on `on`, if it must not.
 fn forbidden(name: &str, on: &str) -> Option<&'static str> {
-    let ours = ["bundler", "sw", "web", "vmhost", "xtask", "protocol"];
+    let ours = ["bundler", "sw", "web", "vmhost", "xtask", "protocol", "vmm", "vmm-control", "guest-init"];
     let is_bundler = |name: &str| name == "bundler" || name.starts_with("bundler-");
     let is_ours = ours.contains(&on) || is_bundler(on);
     if on.starts_with("swc") && name != "bundler-transform" {
@@ -77,6 +77,10 @@ fn forbidden(name: &str, on: &str) -> Option<&'static str> {
         },
         "sw" if on == "leptos" || (is_ours && on != "protocol" && !is_bundler(on)) => Some("the worker knows no page"),
         "web" if is_ours && on != "protocol" => Some("to the pages, everything comes by message"),
+        "vmm" | "vmm-control" | "guest-init" if MACHINE.contains(&on) => Some("the VMM and its guest know no HTTP"),
+        "vmm-control" | "guest-init" if KVM.contains(&on) => Some("only the VMM itself knows KVM"),
+        "vmm" if is_ours && on != "vmm-control" => Some("the VMM knows nobody but its control protocol"),
+        "vmm-control" | "guest-init" if is_ours => Some("the VMM's protocol and its guest know nobody of us"),
         "vmhost" if KVM.contains(&on) => Some("the server's interface knows no KVM types"),
         "vmhost" if BROWSER.contains(&on) || (is_ours && on != "protocol" && !is_bundler(on)) => {
             Some("the server knows no browser")

@@ -11,7 +11,7 @@ mod clone;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::{self, Write as _};
-use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -103,7 +103,8 @@ impl Launch {
     /// When the configuration is wrong or the host refuses.
     pub fn boot(&self, config: &VmConfig) -> Result<Vm, SpawnError> {
         config.check()?;
-        self.process("run", "--config-fd", &json_file(config)?, &[])?.ready()
+        let document = json_file(config)?;
+        self.process("run", &["--config-fd".into(), number(&document)], &[document.as_fd()])?.ready()
     }
 
     /// Starts a process that goes on from an image, whose handles are places in `descriptors`.
@@ -119,21 +120,27 @@ impl Launch {
             let fd = fd.ok_or_else(|| SpawnError::Options(format!("the image has no descriptor {}", handle.0)))?;
             handle.0 = fd.as_raw_fd().unsigned_abs();
         }
-        self.process("restore", "--image-fd", &json_file(&image)?, descriptors)
+        let document = json_file(&image)?;
+        let passed: Vec<BorrowedFd<'_>> =
+            std::iter::once(document.as_fd()).chain(descriptors.iter().copied()).collect();
+        self.process("restore", &["--image-fd".into(), number(&document)], &passed)
     }
 
-    fn process(
-        &self,
-        verb: &str,
-        option: &str,
-        document: &OwnedFd,
-        passed: &[BorrowedFd<'_>],
-    ) -> Result<Starting, SpawnError> {
+    /// Starts a process that goes on from a snapshot: its directory first, then those that it was made on.
+    /// A network needs `--network` among the arguments. The VM is `Paused`.
+    ///
+    /// # Errors
+    /// When the host refuses.
+    pub fn wake(&self, directories: &[PathBuf]) -> Result<Starting, SpawnError> {
+        let arguments: Vec<OsString> = directories.iter().map(|path| path.clone().into_os_string()).collect();
+        self.process("restore", &arguments, &[])
+    }
+
+    fn process(&self, verb: &str, arguments: &[OsString], passed: &[BorrowedFd<'_>]) -> Result<Starting, SpawnError> {
         let (near, far) = UnixStream::pair().map_err(host("make a socket pair"))?;
         near.set_read_timeout(Some(self.timeout)).map_err(host("set a time limit"))?;
         let mut command = Command::new(&self.program);
-        command.arg(verb).arg(option).arg(document.as_raw_fd().to_string());
-        command.arg("--paused").arg("--ready-fd").arg(far.as_raw_fd().to_string());
+        command.arg(verb).args(arguments).arg("--paused").arg("--ready-fd").arg(number(&far));
         command.arg("--control").arg(&self.control).args(&self.arguments);
         // It outlives us: no terminal's signals, no pipe of ours that never ends because it holds it open.
         command.process_group(0).stdin(Stdio::null()).stdout(Stdio::null());
@@ -141,8 +148,7 @@ impl Launch {
             let file = std::fs::File::options().create(true).append(true).open(errors);
             command.stderr(Stdio::from(file.map_err(host(format!("open {}", errors.display())))?));
         }
-        let all: Vec<BorrowedFd<'_>> =
-            [document.as_fd(), far.as_fd()].into_iter().chain(passed.iter().copied()).collect();
+        let all: Vec<BorrowedFd<'_>> = std::iter::once(far.as_fd()).chain(passed.iter().copied()).collect();
         Inherited::pass(&mut command, &all);
         let child = command.spawn().map_err(host(format!("run {}", self.program.display())))?;
         // `far` goes out of scope with the child's copy as the only one left.
@@ -192,6 +198,11 @@ impl Starting {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// As a child is told it.
+fn number(fd: &impl AsRawFd) -> OsString {
+    fd.as_raw_fd().to_string().into()
 }
 
 /// A document in memory that a child can read from its start.

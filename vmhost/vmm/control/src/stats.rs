@@ -17,9 +17,6 @@ pub struct Stats {
     pub running_us: u64,
     /// Where the process's memory goes.
     pub memory: ProcessMemory,
-    /// One for each vCPU.
-    #[serde(default)]
-    pub vcpus: Vec<Metrics>,
     /// One for each device.
     #[serde(default)]
     pub devices: Vec<Metrics>,
@@ -44,7 +41,7 @@ pub struct ProcessMemory {
 /// Counters and latencies of one part.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Metrics {
-    /// Like `block:root` or `vcpu:0`.
+    /// Like `block:root`.
     pub name: String,
     /// Since the start; names end in their unit.
     #[serde(default)]

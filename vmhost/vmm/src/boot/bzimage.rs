@@ -6,10 +6,10 @@ use std::fs::File;
 use linux_loader::loader::bootparam::{boot_e820_entry, boot_params, setup_header};
 use vm_memory::{ByteValued, Bytes as _, GuestAddress};
 
-use super::{Initramfs, Kernel, KernelEntry, LoadError, check_place, copy, length, map, read_at};
+use super::{Initramfs, Kernel, KernelEntry, LoadError, MOST_EXPECTED, check_place, copy, length, map, read_at};
 use crate::cpu::start::{Entry, GDT};
-use crate::memory::GuestMemory;
 use crate::memory::layout::{BOOT_INFO, COMMAND_LINE};
+use crate::memory::{GuestMemory, GuestRam};
 
 /// Zero page, then the tables, all below the kernel and its command line.
 const ZERO_PAGE: u64 = BOOT_INFO;
@@ -30,7 +30,8 @@ pub struct Header {
     load_address: u64,
 }
 
-pub(super) fn load(memory: &GuestMemory, file: &File) -> Result<Kernel, LoadError> {
+pub(super) fn load(ram: &GuestRam, file: &File) -> Result<Kernel, LoadError> {
+    let memory = ram.memory();
     let setup = read_header(file)?;
     let sectors = if setup.setup_sects == 0 { 4 } else { u64::from(setup.setup_sects) };
     let offset = (sectors + 1) * 512;
@@ -38,6 +39,7 @@ pub(super) fn load(memory: &GuestMemory, file: &File) -> Result<Kernel, LoadErro
     let load_address = setup.pref_address;
     // The kernel unpacks itself in place and needs `init_size` for it.
     let end = check_place(memory, load_address, size.max(u64::from(setup.init_size)))?;
+    ram.expect_use(load_address, end.min(load_address + MOST_EXPECTED));
     copy(memory, file, "kernel", offset, load_address, size)?;
     Ok(Kernel { entry: KernelEntry::Linux64(Box::new(Header { setup, load_address })), end })
 }

@@ -5,8 +5,8 @@
 
 use std::fs::File;
 
-use super::{Kernel, KernelEntry, LoadError, check_place, copy, read_at};
-use crate::memory::GuestMemory;
+use super::{Kernel, KernelEntry, LoadError, MOST_EXPECTED, check_place, copy, read_at};
+use crate::memory::GuestRam;
 
 const PT_LOAD: u32 = 1;
 const PT_NOTE: u32 = 4;
@@ -24,27 +24,33 @@ struct ProgramHeader {
     memory_size: u64,
 }
 
-pub(super) fn load(memory: &GuestMemory, file: &File) -> Result<Kernel, LoadError> {
-    let mut entry = None;
-    let mut end = 0;
-    for header in program_headers(file)? {
-        match header.kind {
-            PT_LOAD if header.memory_size > 0 => {
-                if header.file_size > header.memory_size {
-                    return Err(LoadError::Elf("a part of it is larger in the file than in memory"));
-                }
-                end = end.max(check_place(memory, header.address, header.memory_size)?);
-                copy(memory, file, "kernel", header.offset, header.address, header.file_size)?;
-            }
-            PT_NOTE if entry.is_none() => entry = pvh_entry(&notes(file, &header)?),
-            _ => {}
+pub(super) fn load(ram: &GuestRam, file: &File) -> Result<Kernel, LoadError> {
+    let memory = ram.memory();
+    let headers = program_headers(file)?;
+    let (mut start, mut end) = (u64::MAX, 0);
+    let parts: Vec<_> = headers.iter().filter(|header| header.kind == PT_LOAD && header.memory_size > 0).collect();
+    for part in &parts {
+        if part.file_size > part.memory_size {
+            return Err(LoadError::Elf("a part of it is larger in the file than in memory"));
         }
+        start = start.min(part.address);
+        end = end.max(check_place(memory, part.address, part.memory_size)?);
     }
-    if end == 0 {
+    // Parts that lie over each other could have all of memory copied thousands of times.
+    let sum = parts.iter().try_fold(0u64, |sum, part| sum.checked_add(part.memory_size));
+    if sum.is_none_or(|sum| sum > ram.bytes()) {
+        return Err(LoadError::Elf("its parts are larger than the guest's memory"));
+    }
+    if parts.is_empty() {
         return Err(LoadError::Elf("it has nothing to load"));
     }
-    let entry = entry.ok_or(LoadError::NoPvh)?;
+    let notes = headers.iter().find(|header| header.kind == PT_NOTE).map(|header| notes(file, header)).transpose()?;
+    let entry = notes.and_then(|notes| pvh_entry(&notes)).ok_or(LoadError::NoPvh)?;
     check_place(memory, entry, 1)?;
+    ram.expect_use(start, end.min(start + MOST_EXPECTED));
+    for part in parts {
+        copy(memory, file, "kernel", part.offset, part.address, part.file_size)?;
+    }
     Ok(Kernel { entry: KernelEntry::Pvh(entry), end })
 }
 

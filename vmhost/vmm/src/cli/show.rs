@@ -46,7 +46,7 @@ pub fn stats(stats: &Stats) -> String {
         "memory beside it     {:>8} KiB, {} of its own",
         memory.vmm_resident_kib, memory.vmm_private_kib
     );
-    for part in std::iter::once(&stats.vm).chain(&stats.vcpus).chain(&stats.devices) {
+    for part in std::iter::once(&stats.vm).chain(&stats.devices) {
         metrics(&mut text, part);
     }
     text

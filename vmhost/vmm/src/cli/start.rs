@@ -19,7 +19,6 @@ use crate::jail::{Identity, Jail};
 use crate::memory::MemoryImage;
 use crate::run::{self, DiskFiles, Frozen};
 use crate::snapshot::{DiskChain, DiskLayer, Snapshot};
-use crate::virtio::block::Image;
 
 /// Becomes the VM.
 pub fn start(options: RunOptions) -> anyhow::Result<ExitCode> {
@@ -35,7 +34,7 @@ pub fn start(options: RunOptions) -> anyhow::Result<ExitCode> {
         Ok(Err(error)) => Err(error.into()),
         Err(error) => {
             if let Some(ready) = ready {
-                ready.tell(&Readiness::Failed(ControlError::new(Code::Host, format!("{error:#}"))));
+                ready.tell(&Readiness::Failed(ControlError::new(Code::Host, super::words(&error))));
             }
             Err(error)
         }
@@ -81,7 +80,7 @@ fn of_image(image: FrozenVm, descriptors: &[OwnedFd]) -> anyhow::Result<(VmConfi
         let top = match disk.top {
             Some(top) => {
                 let file = File::from(descriptor(top)?);
-                prepare_overlay(&file, layers.iter().map(|(file, _)| file))?;
+                run::make_overlay(&file, layers.iter().map(|(file, _)| file))?;
                 Some((file, configured.overlay.clone().unwrap_or_default()))
             }
             None => None,
@@ -112,7 +111,7 @@ fn disk_of_snapshot(disk: &Disk, chains: &[DiskChain]) -> anyhow::Result<DiskFil
         let file = made.with_context(|| {
             format!("can't make {}: if a VM ran here before and its disk isn't needed, remove it", path.display())
         })?;
-        prepare_overlay(&file, layers.iter().map(|(file, _)| file))?;
+        run::make_overlay(&file, layers.iter().map(|(file, _)| file))?;
         anyhow::Ok((file, path.clone()))
     });
     Ok(DiskFiles { top: top.transpose()?, layers })
@@ -126,15 +125,6 @@ fn open_layer(layer: &DiskLayer) -> anyhow::Result<(File, PathBuf)> {
         bail!("{}: has {length} bytes, not {}: it isn't the file that the snapshot needs", path.display(), layer.bytes);
     }
     Ok((file, path))
-}
-
-/// Makes an empty file an overlay as large as the disk below it.
-fn prepare_overlay<'a>(top: &File, layers: impl Iterator<Item = &'a File>) -> anyhow::Result<()> {
-    let own = layers.map(File::try_clone).collect::<std::io::Result<Vec<_>>>()?;
-    let mut own = own.into_iter();
-    let base = own.next().context("a disk has no image")?;
-    let size = Image::open(base, own.collect(), None)?.size();
-    Ok(Image::create_overlay(top, size)?)
 }
 
 /// All of a file from its start, whatever the position that others share.

@@ -20,6 +20,8 @@ pub struct Listener {
     socket: UnixListener,
     /// Who started the VM.
     owner: u32,
+    /// Who we are now; the process may have become another user since.
+    own: u32,
     /// Given up to accept and drop a client when there is no other descriptor left: it can't wait in the
     /// socket's queue, as the event loop would be told of it for ever.
     spare: Option<OwnedFd>,
@@ -37,7 +39,14 @@ impl Listener {
         fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
         socket.set_nonblocking(true)?;
         let spare = Some(OwnedFd::from(socket.try_clone()?));
-        Ok(Self { socket, owner: rustix::process::geteuid().as_raw(), spare })
+        let owner = rustix::process::geteuid().as_raw();
+        Ok(Self { socket, owner, own: owner, spare })
+    }
+
+    /// Takes note of who we are, once that won't change any more. Asking for each client would be a system
+    /// call that a confined process has no other need for.
+    pub(super) fn settle(&mut self) {
+        self.own = rustix::process::geteuid().as_raw();
     }
 
     /// The next client that may be one.
@@ -69,8 +78,7 @@ impl Listener {
     }
 
     fn allows(&self, user: u32) -> bool {
-        let own = rustix::process::geteuid().as_raw();
-        user != UNKNOWN_USER && (user == 0 || user == self.owner || user == own)
+        user != UNKNOWN_USER && [0, self.owner, self.own].contains(&user)
     }
 }
 

@@ -19,6 +19,7 @@ use vm_memory::bitmap::AtomicBitmap;
 use vm_memory::mmap::{MmapRegionBuilder, MmapRegionError};
 use vm_memory::{FileOffset, GuestAddress, GuestMemoryBackend as _, GuestMemoryRegion as _, GuestRegionMmap};
 
+use super::collapse::Spacer;
 use super::dirty::Run;
 use super::{GuestMemory, HUGE_PAGE, PAGE, PAGE_BYTES, layout};
 
@@ -59,6 +60,7 @@ impl Mapping {
         let mut regions = Vec::new();
         for (start, length) in layout::ram(bytes) {
             let size = usize::try_from(length).map_err(io::Error::other)?;
+            let spacer = (!huge_pages).then(|| Spacer::new(file, size));
             let bitmap = AtomicBitmap::new(size, const { NonZeroUsize::new(PAGE).expect("not zero") });
             let mapping = MmapRegionBuilder::new_with_bitmap(size, bitmap)
                 .with_mmap_prot(libc::PROT_READ | libc::PROT_WRITE)
@@ -69,6 +71,7 @@ impl Mapping {
                     MmapRegionError::Mmap(error) => error,
                     error => io::Error::other(error),
                 })?;
+            drop(spacer);
             regions.push(GuestRegionMmap::new(mapping, GuestAddress(start)).ok_or(io::ErrorKind::InvalidInput)?);
             offset += length;
         }

@@ -371,6 +371,18 @@ fn time_of_freeze_and_restore() {
     }
 }
 
+#[test]
+fn memory_that_was_made_of_huge_pages_still_freezes() {
+    let mut ram = GuestRam::create(32).expect("memory");
+    ram.expect_use(4 << 20, 12 << 20);
+    ram.memory().write_obj(7_u8, GuestAddress(5 << 20)).expect("inside memory");
+    let image = ram.freeze(&DirtyPages::none(ram.bytes())).expect("it is one mapping still");
+    let clone = GuestRam::restore(&image).expect("an image of memory");
+    ram.memory().write_obj(8_u8, GuestAddress(5 << 20)).expect("inside memory");
+    let byte: u8 = clone.memory().read_obj(GuestAddress(5 << 20)).expect("inside memory");
+    assert_eq!(byte, 7);
+}
+
 /// A freeze that fails between the two regions; in a process of its own, whose address space is limited.
 #[test]
 fn a_freeze_that_fails_halfway_changes_nothing() {

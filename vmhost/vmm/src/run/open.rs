@@ -10,7 +10,6 @@ use vmm_control::{Console, Disk, NetworkBackend, VmConfig};
 
 use super::DiskFiles;
 use crate::jail::Jail;
-use crate::virtio::block::Image;
 use crate::virtio::net::open_tap;
 
 /// What a configuration names isn't there, or isn't ours to use.
@@ -121,8 +120,7 @@ fn overlay(path: &Path, base: &File) -> Result<File, OpenError> {
     let top = open.map_err(file("overlay", path))?;
     let length = |file: &File| file.metadata().map(|metadata| metadata.len());
     if length(&top).map_err(file("overlay", path))? == 0 {
-        let size = length(base).map_err(file("disk", path))?;
-        Image::create_overlay(&top, size)
+        super::make_overlay(&top, [base])
             .map_err(|error| OpenError::Overlay { path: path.to_owned(), reason: error.to_string() })?;
     }
     Ok(top)

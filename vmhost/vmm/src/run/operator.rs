@@ -10,7 +10,7 @@ use vmm_control::{DeviceInfo, EventKind, GenerationId, Info, Metrics, State, Sta
 
 use super::Frozen;
 use super::devices::DiskRecord;
-use super::requests::Desk;
+use super::requests::{Desk, Stop};
 use super::worker::Worker;
 use crate::control::Server;
 use crate::events::Ready;
@@ -144,7 +144,6 @@ impl Operator {
             uptime_us: micros(self.log.uptime()),
             running_us: micros(self.running()),
             memory: self.mappings.measure(&host_ranges(machine)).unwrap_or_default(),
-            vcpus: Vec::new(),
             devices: self.names.iter().zip(machine.devices()).map(|(n, device)| counted(n, device.metrics())).collect(),
             vm,
         }
@@ -176,18 +175,23 @@ fn host_ranges(machine: &Machine) -> Vec<Range<u64>> {
 pub struct Supervisor {
     server: Server,
     operator: Operator,
-    stopping: bool,
+    stop: Option<Stop>,
 }
 
 impl Supervisor {
     /// Both are made when the machine is.
     pub fn new(server: Server, operator: Operator) -> Self {
-        Self { server, operator, stopping: false }
+        Self { server, operator, stop: None }
     }
 
     /// Lets the guest run.
     pub fn start(&mut self, machine: &mut Machine) {
         self.operator.resume(machine);
+    }
+
+    /// Whether a client wants the end without waiting for disks.
+    pub fn is_hurried(&self) -> bool {
+        self.stop == Some(Stop::AtOnce)
     }
 
     /// Tells clients of the end.
@@ -199,10 +203,10 @@ impl Supervisor {
 impl Host for Supervisor {
     fn on_event(&mut self, machine: &mut Machine, owner: u32, source: u32, ready: Ready) -> ControlFlow<()> {
         if owner == CONTROL {
-            let mut desk = Desk { machine, operator: &mut self.operator, stop: &mut self.stopping };
+            let mut desk = Desk { machine, operator: &mut self.operator, stop: &mut self.stop };
             self.server.on_event(source, ready, &mut desk);
         }
-        if self.stopping { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        if self.stop.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
     fn on_booted(&mut self, _machine: &mut Machine, _microseconds: u64) {

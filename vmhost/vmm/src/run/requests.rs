@@ -20,7 +20,16 @@ pub struct Desk<'a> {
     /// All else.
     pub operator: &'a mut Operator,
     /// Set when the VM shall end.
-    pub stop: &'a mut bool,
+    pub stop: &'a mut Option<Stop>,
+}
+
+/// How a VM shall end. The guest isn't asked either way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stop {
+    /// Once disks have what the guest has written.
+    Orderly,
+    /// Without waiting for them.
+    AtOnce,
 }
 
 impl Operations for Desk<'_> {
@@ -51,11 +60,10 @@ impl Desk<'_> {
             Request::SetRate { target, rate } => self.set_rate(&target, rate)?,
             Request::Generation => return self.generation().map(Response::Generation),
             Request::Stop { force } => {
-                // There is no button yet that a guest could be asked by: whoever wants a clean end
-                // asks the guest's own agent.
-                let _ = force;
+                // There is no button that a guest could be asked by: whoever wants its programs to end
+                // cleanly asks the guest's own agent first.
                 self.operator.state = State::Stopping;
-                *self.stop = true;
+                *self.stop = Some(if force { Stop::AtOnce } else { Stop::Orderly });
             }
             Request::Snapshot { .. } | Request::Clone { .. } | Request::Wait | Request::Events { .. } => {
                 return Err(ControlError::new(Code::Internal, "the request was dealt with elsewhere"));

@@ -1,7 +1,7 @@
 //! The control socket with real clients, real descriptors and hostile frames; only the VM behind it is a fake.
 
 mod commands;
-mod fixture;
+pub mod fixture;
 mod hostile;
 mod spawn;
 mod verbs;

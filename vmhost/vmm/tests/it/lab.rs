@@ -5,11 +5,15 @@
 mod balloon;
 mod block;
 mod boot;
+mod clones;
 mod confined;
 mod ends;
+mod going_on;
+mod host;
 mod kvm;
 mod net;
 mod shapes;
+mod snapshot;
 mod tools;
 mod vm;
 mod vsock;

@@ -8,3 +8,4 @@ mod flat;
 mod jail;
 mod lab;
 mod memory;
+mod program;

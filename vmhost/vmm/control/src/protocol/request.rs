@@ -65,7 +65,7 @@ pub enum Request {
     Generation,
     /// Ends the VM. Always legal. Answer: `Unit`, when it is on its way.
     Stop {
-        /// At once; else the guest is asked to power off, and may refuse.
+        /// Without waiting until disks have what the guest has written. The guest isn't asked either way.
         force: bool,
     },
     /// Waits for the end. Always legal. Answer: `Ended`. Answered by the server itself.

@@ -73,9 +73,9 @@ fn mistakes_have_words() {
     check(
         "--name a --run-root /r --kernel k --network eth0=bridge",
         expect![[r#"
-        error: invalid value 'eth0=bridge' for '--network <ID=tap:NAME|passt:SOCKET[,mac=MAC]>': expected ID=tap:NAME or ID=passt:SOCKET, like eth0=passt:passt.sock
+            error: invalid value 'eth0=bridge' for '--network <ID=tap:NAME|ID=passt:SOCKET[,mac=MAC]>': expected ID=tap:NAME or ID=passt:SOCKET, like eth0=passt:passt.sock
 
-        For more information, try '--help'."#]],
+            For more information, try '--help'."#]],
     );
     check(
         "--name a --run-root /r --config c.json --kernel k",

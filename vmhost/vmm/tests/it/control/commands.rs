@@ -51,9 +51,9 @@ fn verbs_print_words_or_json() {
         &served,
         &["info", "--json"],
         expect![[r#"
-        0
-        {"pid":PID,"state":"running","config":{"boot":{"kernel":"vmlinux","initramfs":null,"command_line":""},"vcpus":1,"memory_mib":64,"huge_pages":false,"cpu":"host","console":"off","disks":[{"id":"root","path":"root.img","read_only":false,"overlay":"top","rate":{"bytes":null,"operations":null}}],"networks":[],"vsock":{"cid":3,"socket":"v"},"balloon":null,"entropy":true},"uptime_us":2000000,"running_us":1500000,"parent":null,"generation":"0123","devices":[{"name":"block:root","ready":true,"faulted":false}]}
-    "#]],
+            0
+            {"pid":PID,"user":0,"state":"running","config":{"boot":{"kernel":"vmlinux","initramfs":null,"command_line":""},"vcpus":1,"memory_mib":64,"huge_pages":false,"cpu":"host","console":"off","disks":[{"id":"root","path":"root.img","read_only":false,"overlay":"top","rate":{"bytes":null,"operations":null}}],"networks":[],"vsock":{"cid":3,"socket":"v"},"balloon":null,"entropy":true},"uptime_us":2000000,"running_us":1500000,"parent":null,"generation":"0123","devices":[{"name":"block:root","ready":true,"faulted":false}]}
+        "#]],
     );
     check(
         &served,

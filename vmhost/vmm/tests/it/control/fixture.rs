@@ -176,8 +176,8 @@ pub fn config() -> VmConfig {
 
 fn info() -> Info {
     Info {
-        user: 0,
         pid: std::process::id(),
+        user: 0,
         state: State::Running,
         config: config(),
         uptime_us: 2_000_000,
