@@ -16,11 +16,8 @@ use crate::virtio::entropy::{Entropy, EntropyOptions};
 use crate::virtio::net::{Net, NetOptions};
 use crate::virtio::vsock::{PeerConnector, VsockDevice};
 
-/// The largest payload of a frame that goes to a tap device, and from there perhaps onto a wire.
-const TAP_MTU: u16 = 1500;
-/// That of a frame to passt, which ends connections itself: each frame costs the same, however long it is. As passt
-/// has it by default.
-const PASST_MTU: u16 = 65520;
+/// The largest payload of a frame.
+const MTU: u16 = 1500;
 
 /// A disk's files, kept to hand them to clones.
 pub struct DiskRecord {
@@ -105,12 +102,8 @@ fn image(record: &DiskRecord) -> Result<Image, String> {
 }
 
 fn net(network: &Network, link: Link) -> Result<Net, RunError> {
-    let mtu = match &link {
-        Link::Tap(_) => TAP_MTU,
-        Link::Passt(_) => PASST_MTU,
-    };
     let options =
-        NetOptions { mac: network.mac, mtu, send_rate: network.send_rate, receive_rate: network.receive_rate };
+        NetOptions { mac: network.mac, mtu: MTU, send_rate: network.send_rate, receive_rate: network.receive_rate };
     let net = match link {
         Link::Tap(file) => Net::tap(options, file),
         Link::Passt(stream) => Net::passt(options, stream),

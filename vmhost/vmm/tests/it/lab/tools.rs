@@ -64,7 +64,10 @@ pub fn bytes_limit(per_second: u64, burst: u64) -> RateLimit {
 pub fn host(command: &str) {
     let mut words = command.split_whitespace();
     let program = words.next().expect("a program");
-    let output = Command::new(program).args(words).output().unwrap_or_else(|error| panic!("{command}: {error}"));
+    // Where Debian keeps what is for root; a user's PATH often lacks it.
+    let path = format!("{}:/usr/sbin:/sbin", std::env::var("PATH").unwrap_or_default());
+    let output = Command::new(program).env("PATH", path).args(words).output();
+    let output = output.unwrap_or_else(|error| panic!("{command}: {error}"));
     assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
