@@ -11,7 +11,7 @@ mod boot;
 mod clones;
 mod disk;
 mod footprint;
-// mod krun;
+mod krun;
 mod ours;
 mod place;
 mod qemu;
@@ -41,7 +41,7 @@ const TARGET: &str = "x86_64-unknown-linux-gnu";
 
 /// A part of the benchmark: its name, and what it does.
 type Part = (&'static str, fn(&Place, usize, &mut Table) -> anyhow::Result<()>);
-const PARTS: [Part; 7] = [
+const PARTS: [Part; 8] = [
     ("boot", boot::run),
     ("exits", boot::exits),
     ("memory", footprint::run),
@@ -49,6 +49,7 @@ const PARTS: [Part; 7] = [
     ("clone", clones::run),
     ("block", disk::run),
     ("vsock", stream::run),
+    ("libkrun", krun::run),
 ];
 
 /// What to measure.
@@ -81,6 +82,9 @@ pub fn run(repo: &Repo, options: &Options) -> anyhow::Result<ExitCode> {
     let mut command = lab::command(repo)?;
     command.env("SANDGLASS_VMM", vmm).env("SANDGLASS_GUEST_KERNEL", &images.vmlinux);
     command.env("SANDGLASS_GUEST_BZIMAGE", &images.bzimage).env("SANDGLASS_GUEST_INITRAMFS", &images.initramfs);
+    if options.parts.is_empty() || options.parts.iter().any(|part| part == "libkrun") {
+        krun::offer(repo, &mut command);
+    }
     command.args(["--memory", MEMORY_MIB, "--timeout", LIMIT_S, "--share"]).arg(&share).arg("--");
     command.arg(env::current_exe().context("where am I?")?).args(["bench", "vmm"]);
     command.args(["--runs", &options.runs.to_string()]);

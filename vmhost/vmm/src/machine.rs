@@ -8,6 +8,7 @@
 
 pub mod exit;
 mod host;
+mod kvm_stats;
 mod run_page;
 pub mod setup;
 pub mod state;
@@ -15,6 +16,7 @@ mod terminal;
 pub mod vcpu;
 pub mod vm;
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::os::fd::AsRawFd as _;
 use std::sync::Arc;
@@ -373,6 +375,15 @@ impl Machine {
             ("console_dropped_bytes", dropped),
             ("booted_us", self.booted_us().unwrap_or(0)),
         ]
+    }
+
+    /// What KVM counts of the vCPUs, all together: exits by kind, most of which it handles itself.
+    pub fn kvm_counters(&self) -> BTreeMap<String, u64> {
+        let mut sums = BTreeMap::new();
+        for (name, count) in self.vcpus.iter().flat_map(Vcpu::counters) {
+            *sums.entry(format!("kvm_{name}")).or_default() += count;
+        }
+        sums
     }
 
     /// Serves devices and `host` until the machine ends. It is paused then; vCPUs run only after `resume`.

@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::Instant;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use vmm_control::Console;
 use vmm_control::spawn::{ChildOptions, Launch, Vm, clone_vm};
 
@@ -40,16 +40,13 @@ struct Numbers {
 pub fn run(place: &Place, runs: usize, table: &mut Table) -> anyhow::Result<()> {
     let mut parent = Machine::boot(place, MIB, "quiet")?;
     parent.ask(&format!("mem-fill {FILLED} 7"))?;
+    // The first freeze differs from those after it: it warms up.
+    clones(place, &mut parent, 1, &mut Numbers::default())?;
     for count in COUNTS {
         // A hundred take long, and are a sample of a hundred already.
         let runs = if count >= 100 { runs.min(3) } else { runs };
         let mut numbers = Numbers::default();
-        for run in 0..=runs {
-            if run == 1 {
-                numbers = Numbers::default();
-            }
-            clones(place, &mut parent, count, &mut numbers)?;
-        }
+        (0..runs).try_for_each(|_| clones(place, &mut parent, count, &mut numbers))?;
         let what = format!("clone ×{count}, {MIB} MiB ({FILLED} filled):");
         table.alone(format!("{what} request to all replied"), "ms", numbers.all);
         table.alone(format!("{what} that by child"), "ms", numbers.each);
@@ -83,9 +80,7 @@ fn clones(place: &Place, parent: &mut Machine, count: usize, numbers: &mut Numbe
         vm.client.resume()?;
     }
     for child in &options {
-        if ours::ask(&child.run_directory, "ping")? != "pong" {
-            bail!("a child doesn't answer");
-        }
+        ours::first_reply(&child.run_directory)?;
     }
     let all = start.elapsed().as_secs_f64() * 1e3;
     numbers.all.add(all);

@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Instant;
 
 use anyhow::{Context as _, bail};
 use vmm_control::spawn::{Launch, Vm};
@@ -120,6 +121,23 @@ pub fn dial(folder: &Path, port: u32) -> anyhow::Result<UnixStream> {
         bail!("the guest's port {port}: {}", String::from_utf8_lossy(&line));
     }
     Ok(stream)
+}
+
+/// The guest's first reply after it went on elsewhere. Its driver first ends all connections that it has: a
+/// connection that was made too early goes with them, and another one is made at once.
+///
+/// # Errors
+/// When it never answers.
+pub fn first_reply(folder: &Path) -> anyhow::Result<()> {
+    let limit = Instant::now() + PATIENCE;
+    loop {
+        match ask(folder, "ping") {
+            Ok(reply) if reply == "pong" => return Ok(()),
+            Ok(reply) => bail!("the guest answers `{reply}`"),
+            Err(error) if Instant::now() > limit => return Err(error),
+            Err(_) => {}
+        }
+    }
 }
 
 /// One request to that guest.

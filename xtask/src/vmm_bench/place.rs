@@ -55,6 +55,8 @@ impl Place {
         if !grown.is_ok_and(|status| status.success()) {
             bail!("can't make /dev/shm larger");
         }
+        // The emulator translates a program anew wherever it lies; without this, each start pays for all of it.
+        fs::write("/proc/sys/kernel/randomize_va_space", "0").context("address randomisation")?;
         let qemu = Path::new(QEMU).is_file().then(|| copy_qemu(&root)).transpose()?;
         Ok(Self {
             vmm: copy_given("SANDGLASS_VMM", &root)?,
@@ -101,7 +103,11 @@ fn copy_given(variable: &str, root: &Path) -> anyhow::Result<PathBuf> {
     copy(&from, root)
 }
 
-fn copy(from: &Path, folder: &Path) -> anyhow::Result<PathBuf> {
+/// Copies a file into a folder.
+///
+/// # Errors
+/// When it can't be read, or memory is full.
+pub fn copy(from: &Path, folder: &Path) -> anyhow::Result<PathBuf> {
     let name: OsString = from.file_name().unwrap_or_default().into();
     let to = folder.join(name);
     fs::copy(from, &to).with_context(|| format!("can't copy {}", from.display()))?;

@@ -42,6 +42,12 @@ pub fn disk(command: &mut Command, image: &Path, aio: &str) {
     command.args(["-drive", &drive, "-device", "virtio-blk-device,drive=disk"]);
 }
 
+/// Lets it connect to a control socket that listens at `socket`.
+pub fn monitor(command: &mut Command, socket: &Path) {
+    command.arg("-chardev").arg(format!("socket,id=qmp,path={}", socket.display()));
+    command.args(["-mon", "chardev=qmp,mode=control"]);
+}
+
 /// QEMU's control socket.
 pub struct Qmp(BufReader<UnixStream>);
 
@@ -89,6 +95,15 @@ impl Qmp {
             }
         }
         Ok(())
+    }
+
+    /// KVM's counters of the first processor.
+    ///
+    /// # Errors
+    /// When QEMU is too old to tell.
+    pub fn counters(&mut self) -> anyhow::Result<Value> {
+        let answer = self.call("query-stats", &json!({ "target": "vcpu" }))?;
+        Ok(answer[0]["stats"].clone())
     }
 
     fn line(&mut self) -> anyhow::Result<Value> {

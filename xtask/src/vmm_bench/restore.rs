@@ -99,9 +99,7 @@ fn restore(place: &Place, snapshot: &Path, vsock: bool, times: &mut Times) -> an
     }
     times.ready.add(milliseconds(start));
     if vsock {
-        if ours::ask(&folder, "ping")? != "pong" {
-            bail!("the restored guest doesn't answer");
-        }
+        ours::first_reply(&folder)?;
         times.vsock.add(milliseconds(start));
     } else {
         machine.say("ping")?;
@@ -109,6 +107,12 @@ fn restore(place: &Place, snapshot: &Path, vsock: bool, times: &mut Times) -> an
         times.console.add(milliseconds(start));
     }
     Ok(())
+}
+
+/// Leaves memory where it is, in its file.
+fn keep_memory(qmp: &mut Qmp) -> anyhow::Result<()> {
+    let capability = json!({ "capability": "x-ignore-shared", "state": true });
+    qmp.call("migrate-set-capabilities", &json!({ "capabilities": [capability] })).map(|_| ())
 }
 
 fn milliseconds(since: Instant) -> f64 {
@@ -129,7 +133,7 @@ impl Peer {
         machine.wait_for("sandglass-init: serving")?;
         machine.say(&format!("mem-fill {filled} 7"))?;
         machine.wait_for("ok bytes=")?;
-        qmp.call("stop", &json!({}))?;
+        keep_memory(&mut qmp)?;
         qmp.call("migrate", &json!({ "uri": format!("exec:cat > {}", peer.state().display()) }))?;
         loop {
             match qmp.call("query-migrate", &json!({}))?["status"].as_str() {
@@ -143,11 +147,13 @@ impl Peer {
     fn restore(&self, place: &Place, mib: usize, times: &mut Times) -> anyhow::Result<()> {
         let (listener, mut command) = self.command(place, mib, "off")?;
         let state: OwnedFd = File::open(self.state()).context("QEMU's state")?.into();
-        command.arg("-incoming").arg(format!("fd:{}", state.as_raw_fd()));
+        command.args(["-incoming", "defer"]);
         Inherited::pass(&mut command, &[state.as_fd()]);
         let start = Instant::now();
         let mut machine = Watched::start(&mut command)?;
         let mut qmp = Qmp::accept(&listener)?;
+        keep_memory(&mut qmp)?;
+        qmp.call("migrate-incoming", &json!({ "uri": format!("fd:{}", state.as_raw_fd()) }))?;
         qmp.running()?;
         times.ready.add(milliseconds(start));
         machine.say("ping")?;
@@ -166,9 +172,8 @@ impl Peer {
         let mut command = qemu::command(place, mib, WORDS, ",memory-backend=ram")?;
         let memory = self.folder.join("memory");
         let backend = format!("memory-backend-file,id=ram,size={mib}M,mem-path={},share={share}", memory.display());
-        command.args(["-object", &backend, "-global", "migration.x-ignore-shared=on"]);
-        command.arg("-chardev").arg(format!("socket,id=qmp,path={}", socket.display()));
-        command.args(["-mon", "chardev=qmp,mode=control"]);
+        command.args(["-object", &backend]);
+        qemu::monitor(&mut command, &socket);
         Ok((listener, command))
     }
 }

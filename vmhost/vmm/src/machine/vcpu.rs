@@ -15,6 +15,7 @@ use kvm_ioctls::{VcpuExit, VcpuFd};
 use vmm_sys_util::signal::{Killable as _, SIGRTMIN, register_signal_handler};
 
 use super::exit::{Exit, ExitRequest};
+use super::kvm_stats::KvmStats;
 use super::run_page::{self, RunPage};
 use crate::bus::Bus;
 
@@ -49,6 +50,8 @@ pub struct Vcpu {
     fd: Arc<Mutex<VcpuFd>>,
     control: Arc<Control>,
     thread: Option<JoinHandle<()>>,
+    /// Older kernels have none.
+    stats: Option<KvmStats>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -81,10 +84,16 @@ impl Vcpu {
             changed: Condvar::new(),
             page: RunPage::new(&fd)?,
         });
+        let stats = KvmStats::of(&fd).ok();
         let fd = Arc::new(Mutex::new(fd));
         let context = Context { id, fd: Arc::clone(&fd), control: Arc::clone(&control), shared };
         let thread = thread::Builder::new().name(format!("vcpu{id}")).spawn(move || context.main())?;
-        Ok(Self { fd, control, thread: Some(thread) })
+        Ok(Self { fd, control, thread: Some(thread), stats })
+    }
+
+    /// What KVM counts of it; it may run.
+    pub fn counters(&self) -> Vec<(&'static str, u64)> {
+        self.stats.as_ref().map(KvmStats::read).unwrap_or_default()
     }
 
     /// Lets it run.

@@ -243,6 +243,25 @@ fn memory_beyond_the_gap_is_frozen_too() {
     check(&ram, 3);
 }
 
+/// Whether the kernel was asked for huge pages at the start of memory; `None` if it has none.
+fn asks_for_huge(ram: &GuestRam) -> Option<bool> {
+    std::fs::metadata("/sys/kernel/mm/transparent_hugepage").ok()?;
+    let smaps = std::fs::read_to_string("/proc/self/smaps").expect("our mappings");
+    let host = format!("{:x}-", ram.mapping.slots()[0].host);
+    let flags = smaps.lines().skip_while(|line| !line.starts_with(&host)).find(|line| line.starts_with("VmFlags:"));
+    Some(flags.expect("the kernel lists flags").split(' ').any(|flag| flag == "hg"))
+}
+
+#[test]
+fn only_a_guest_that_boots_asks_for_huge_pages() {
+    let mut booted = Tracked::new();
+    let Some(asks) = asks_for_huge(&booted.ram) else { return };
+    assert!(asks, "a fresh memory");
+    let (image, model) = booted.freeze();
+    assert_eq!(asks_for_huge(&booted.ram), Some(false), "frozen");
+    assert_eq!(asks_for_huge(&Tracked::restored(&image, &model).ram), Some(false), "restored");
+}
+
 #[test]
 fn huge_pages_work_or_the_error_says_what_to_do() {
     let mut vm = match GuestRam::create_huge(MIB) {

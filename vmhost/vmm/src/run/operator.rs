@@ -138,6 +138,7 @@ impl Operator {
             latencies: BTreeMap::new(),
         };
         let mut vm = counted("vm", machine.metrics());
+        vm.counters.extend(machine.kvm_counters());
         vm.latencies.insert("pause".into(), self.pauses.get());
         Stats {
             state: self.state,
