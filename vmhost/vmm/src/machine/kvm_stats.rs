@@ -118,6 +118,6 @@ mod tests {
         let vm = kvm_ioctls::Kvm::new().and_then(|kvm| kvm.create_vm()).expect("a machine");
         let vcpu = vm.create_vcpu(0).expect("a vCPU");
         let stats = KvmStats::of(&vcpu).expect("Linux 5.14 or newer");
-        assert_eq!(stats.read().iter().find(|(name, _)| name == "exits"), Some(&("exits", 0)));
+        assert_eq!(stats.read().iter().find(|(name, _)| *name == "exits"), Some(&("exits", 0)));
     }
 }
