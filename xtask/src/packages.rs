@@ -27,10 +27,11 @@ pub const KERNEL: [Package; 9] = [
 ];
 
 /// What the lab machine is made of, and what tests use inside it.
-pub const LAB: [Package; 4] = [
+pub const LAB: [Package; 5] = [
     ("qemu-system-x86", "qemu-system-x86_64"),
     ("busybox-static", "/usr/share/doc/busybox-static"),
     ("e2fsprogs", "mke2fs"),
+    ("iproute2", "ip"),
     ("passt", "passt"),
 ];
 

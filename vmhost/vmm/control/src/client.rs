@@ -1,8 +1,9 @@
 //! A blocking connection to one VM, one method a verb.
 
 use std::collections::VecDeque;
+use std::fs::File;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -225,9 +226,14 @@ impl Client {
     pub fn freeze(&mut self, overlays: Vec<(NewOverlay, OwnedFd)>) -> Result<(Cloned, Vec<OwnedFd>), ClientError> {
         let (overlays, files) = overlays.into_iter().unzip();
         match self.call(Request::Clone { overlays }, files)? {
-            (Response::Cloned(mut cloned), descriptors) => {
+            (Response::Cloned(mut cloned), mut descriptors) => {
                 let known = |handle: &mut crate::Handle| (handle.0 as usize) < descriptors.len();
                 if cloned.image.handles().all(known) {
+                    for layer in cloned.image.disks.iter().flat_map(|disk| &disk.layers) {
+                        if let Some(file) = descriptors.get_mut(layer.0 as usize) {
+                            *file = for_reading(file)?;
+                        }
+                    }
                     Ok((*cloned, descriptors))
                 } else {
                     Err(ClientError::Answer { request: "clone" })
@@ -293,4 +299,8 @@ impl Client {
     pub fn subscribe(&mut self, replay: bool) -> Result<(), ClientError> {
         self.unit(Request::Events { replay })
     }
+}
+/// The same file for reading only: the VM that gave it out could write it, and no child may.
+fn for_reading(file: &OwnedFd) -> io::Result<OwnedFd> {
+    Ok(File::open(format!("/proc/self/fd/{}", file.as_raw_fd()))?.into())
 }

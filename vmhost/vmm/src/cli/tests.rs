@@ -22,3 +22,16 @@ fn help_is_as_reviewed() {
 fn arguments_are_consistent() {
     Cli::command().debug_assert();
 }
+
+#[test]
+fn no_cause_is_told_twice() {
+    let check = |layers: &[&str], expected: &str| {
+        let mut causes = layers.iter().rev();
+        let innermost = anyhow::Error::msg(causes.next().expect("one").to_string());
+        let error = causes.fold(innermost, |error, layer| error.context(layer.to_string()));
+        assert_eq!(words(&error), expected);
+    };
+    check(&["no room"], "no room");
+    check(&["state", "no room"], "state: no room");
+    check(&["kept", "state: damaged at 8", "damaged at 8"], "kept: state: damaged at 8");
+}

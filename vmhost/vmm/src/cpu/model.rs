@@ -50,7 +50,7 @@ pub enum CpuMismatch {
         found: (u32, u32, u32),
     },
     /// The guest may rely on features that aren't here.
-    #[error("this host's CPU or KVM lacks what the snapshot's guest was promised: {}", .0.join(", "))]
+    #[error("this host's CPU or KVM lacks what the snapshot's guest was promised: {}", some(.0))]
     Features(Vec<String>),
     /// The snapshot's list of features is of another version.
     #[error("the snapshot records {0} feature words, this build knows {known}", known = WORDS.len())]
@@ -107,7 +107,18 @@ impl CpuModel {
                 names.push(name(word.leaf, word.index, word.register, bit));
             }
         }
+        // A CPU of another kind lacks so many that those people have heard of should come first.
+        names.sort_by_key(|name| name.starts_with(NAMELESS));
         names
+    }
+}
+
+/// As many names as one can read.
+fn some(names: &[String]) -> String {
+    const MOST: usize = 12;
+    match names.get(..MOST) {
+        Some(first) if names.len() > MOST => format!("{} and {} more", first.join(", "), names.len() - MOST),
+        _ => names.join(", "),
     }
 }
 
@@ -122,9 +133,12 @@ fn vendor(entry: &kvm_cpuid_entry2) -> String {
 
 fn name(leaf: u32, index: u32, register: Register, bit: u32) -> String {
     let known = NAMES.iter().find(|(place, _)| *place == (leaf, index, register, bit)).map(|(_, name)| *name);
-    let place = format!("CPUID {leaf:#x}.{index} {register:?} bit {bit}").replace(" E", " e");
+    let place = format!("{NAMELESS} {leaf:#x}.{index} {register:?} bit {bit}").replace(" E", " e");
     known.map_or(place.clone(), |name| format!("{name} ({place})"))
 }
+
+/// How a feature is called that has no name.
+const NAMELESS: &str = "CPUID";
 
 type Place = (u32, u32, Register, u32);
 
@@ -197,6 +211,17 @@ mod tests {
             "this host's CPU or KVM lacks what the snapshot's guest was promised: avx2 (CPUID 0x7.0 ebx bit 5)",
         );
         check(without(CpuTemplate::Portable, 7, Register::Ebx, 5), portable(), "");
+        let mut lacking = portable();
+        lacking.features[0] = 0;
+        check(
+            portable(),
+            lacking,
+            "this host's CPU or KVM lacks what the snapshot's guest was promised: \
+             fma (CPUID 0x1.0 ecx bit 12), sse4.2 (CPUID 0x1.0 ecx bit 20), x2apic (CPUID 0x1.0 ecx bit 21), \
+             tsc-deadline (CPUID 0x1.0 ecx bit 24), aes (CPUID 0x1.0 ecx bit 25), xsave (CPUID 0x1.0 ecx bit 26), \
+             avx (CPUID 0x1.0 ecx bit 28), rdrand (CPUID 0x1.0 ecx bit 30), CPUID 0x1.0 ecx bit 0, \
+             CPUID 0x1.0 ecx bit 1, CPUID 0x1.0 ecx bit 2, CPUID 0x1.0 ecx bit 3 and 20 more",
+        );
         check(portable(), CpuModel { model: 1, ..portable() }, "");
         check(
             host(CpuTemplate::Host),

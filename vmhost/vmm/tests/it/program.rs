@@ -78,7 +78,29 @@ fn wake(launch: &Launch, directories: &[PathBuf]) -> Guest {
 }
 
 fn clones(parent: &mut Guest, overlays: &Path, options: &[ChildOptions]) -> Vec<Guest> {
-    clone_vm(&mut parent.client, overlays, options).expect("children").into_iter().map(Guest).collect()
+    let children = clone_vm(&mut parent.client, overlays, options).expect("children");
+    for (child, options) in children.iter().zip(options) {
+        only_its_own_disk_can_be_written(child.child.id(), &options.run_directory);
+    }
+    children.into_iter().map(Guest).collect()
+}
+
+/// Of all disk files that a child holds, those of its parent are open for reading only.
+fn only_its_own_disk_can_be_written(pid: u32, own: &Path) {
+    let mut frozen = 0;
+    for fd in std::fs::read_dir(format!("/proc/{pid}/fd")).expect("its descriptors").flatten() {
+        let path = std::fs::read_link(fd.path()).unwrap_or_default();
+        let is_disk = path.extension().is_some_and(|kind| kind == "img" || kind == "overlay");
+        if is_disk && !path.starts_with(own) {
+            let number = fd.file_name();
+            let info = std::fs::read_to_string(format!("/proc/{pid}/fdinfo/{}", number.to_string_lossy())).expect("it");
+            let flags = info.lines().find_map(|line| line.strip_prefix("flags:")).expect("flags").trim();
+            // The lowest octal digit holds the access mode; 0 is reading.
+            assert!(flags.ends_with('0'), "{}: {flags}", path.display());
+            frozen += 1;
+        }
+    }
+    assert!(frozen >= 2, "the image and the parent's overlay");
 }
 
 fn boot(directory: &Path) -> Guest {

@@ -19,8 +19,12 @@ fn open(variable: &str) -> File {
 }
 
 fn boot(vcpus: u8, command_line: &str) -> Guest {
+    boot_sized(vcpus, MEMORY_MIB, command_line)
+}
+
+fn boot_sized(vcpus: u8, memory_mib: u32, command_line: &str) -> Guest {
     let (kernel, initramfs) = (open("SANDGLASS_GUEST_KERNEL"), open("SANDGLASS_GUEST_INITRAMFS"));
-    let (setup, console) = setup(vcpus, GuestRam::create(MEMORY_MIB).expect("memory"), vec![]);
+    let (setup, console) = setup(vcpus, GuestRam::create(memory_mib).expect("memory"), vec![]);
     let command_line = format!("quiet sandglass.mark=port {command_line}");
     let machine = Machine::boot(setup, &kernel, Some(&initramfs), &command_line, GENERATION).expect("it boots");
     Guest { machine, console }
@@ -28,7 +32,11 @@ fn boot(vcpus: u8, command_line: &str) -> Guest {
 
 /// Boots with `verbs` to do, and expects how it ends and what it says.
 fn check(vcpus: u8, verbs: &str, exit: &Exit, says: &str) {
-    let mut guest = boot(vcpus, &format!("sandglass.do={verbs}"));
+    check_sized(vcpus, MEMORY_MIB, verbs, exit, says);
+}
+
+fn check_sized(vcpus: u8, memory_mib: u32, verbs: &str, exit: &Exit, says: &str) {
+    let mut guest = boot_sized(vcpus, memory_mib, &format!("sandglass.do={verbs}"));
     let (ended, output) = guest.serve(|_, _| ControlFlow::Continue(()));
     let (booted, metrics) = (guest.machine.booted_us(), guest.machine.metrics());
     let output = output + &guest.rest();
@@ -43,6 +51,16 @@ fn check(vcpus: u8, verbs: &str, exit: &Exit, says: &str) {
 fn linux_boots_to_init_and_powers_off() {
     check(1, "cpus;poweroff", &Exit::PoweredOff, "cpus: ok online=1");
     check(4, "cpus;poweroff", &Exit::PoweredOff, "cpus: ok online=4");
+}
+
+/// The lab has less memory than this guest, which touches little of it: a configuration would be refused.
+#[test]
+#[ignore = "runs in the lab: `cargo xtask test lab`"]
+fn linux_boots_on_32_processors_with_memory_beyond_the_gap() {
+    // High memory is given out first.
+    check_sized(32, 3584, "cpus;mem-fill,64,5;mem-check;poweroff", &Exit::PoweredOff, "cpus: ok online=32");
+    let large = "meminfo;mem-fill,64,5;mem-check;poweroff";
+    check_sized(1, 3584, large, &Exit::PoweredOff, "mem-check: ok bytes=67108864");
 }
 
 #[test]

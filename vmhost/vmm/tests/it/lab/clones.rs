@@ -15,7 +15,11 @@ fn write(vm: &Running, seed: u32) -> (u32, String) {
 fn check(vm: &Running, (seed, checksum): &(u32, String)) {
     assert_eq!(value(&vm.ask("mem-check"), "checksum"), checksum);
     vm.ask(&format!("blk-verify vda 0 1M {seed}"));
-    assert_eq!(value(&vm.ask("mem-churn-status"), "errors"), "0");
+}
+
+/// Ends the program that rewrites its pages; it has found none that another VM wrote.
+fn end_churn(vm: &Running) {
+    assert_eq!(value(&vm.ask("mem-churn OFF"), "errors"), "0");
 }
 
 fn boot(directory: &Path) -> Running {
@@ -39,6 +43,8 @@ fn parents_and_clones_see_nothing_of_each_other() {
     }
     let (of_parent, of_one, of_two) = (write(&parent, 2), write(&one, 3), write(&two, 4));
 
+    // They have all rewritten what they share. One goes on, so that its child does; more would slow down the lab.
+    [&parent, &two].into_iter().for_each(end_churn);
     let mut third = child(&mut parent, directory.path(), "third");
     let grandchild = child(&mut one, directory.path(), "grandchild");
     check(&third, &of_parent);
@@ -52,6 +58,7 @@ fn parents_and_clones_see_nothing_of_each_other() {
     check(&restored, &of_third);
     let of_restored = write(&restored, 7);
 
+    [&one, &grandchild].into_iter().for_each(end_churn);
     let all = [
         (parent, of_parent),
         (one, of_one),
@@ -62,7 +69,6 @@ fn parents_and_clones_see_nothing_of_each_other() {
     ];
     for (vm, pattern) in &all {
         check(vm, pattern);
-        assert_eq!(value(&vm.ask("mem-churn OFF"), "errors"), "0");
     }
     for (vm, _) in all {
         assert_eq!(vm.stop(), Some(0));
@@ -73,6 +79,7 @@ fn parents_and_clones_see_nothing_of_each_other() {
 #[ignore = "runs in the lab: `cargo xtask test lab`"]
 fn a_hundred_clones_are_another_each() {
     const COUNT: usize = 100;
+    const AHEAD: usize = 2;
     let directory = Directory::new();
     let mut parent = boot(directory.path());
     let pattern = write(&parent, 1);
@@ -82,17 +89,19 @@ fn a_hundred_clones_are_another_each() {
     let start = Instant::now();
     let mut children = clones(&mut parent, directory.path(), &names);
     eprintln!("{COUNT} clones are there after {} ms", start.elapsed().as_millis());
-    for child in &mut children {
-        child.client().resume().expect("it runs");
-    }
-    let mut private = Vec::new();
-    for child in &mut children {
+    // Few at once, or they would wait for the lab's two processors longer than their kernels do.
+    for index in 0..COUNT + AHEAD {
+        if let Some(next) = children.get_mut(index) {
+            next.client().resume().expect("it runs");
+        }
+        let Some(child) = index.checked_sub(AHEAD).and_then(|index| children.get_mut(index)) else { continue };
         let ready = child.wait_ready();
         assert!(ready.starts_with("ready 1 "), "{ready}");
         random.push(child.ask("random 16"));
         generations.push(child.client().info().expect("info").generation.0);
     }
     eprintln!("all have answered after {} ms", start.elapsed().as_millis());
+    let mut private = Vec::new();
     for child in &mut children {
         let memory = child.client().stats().expect("stats").memory;
         private.push((memory.guest_private_kib, memory.vmm_private_kib));

@@ -10,7 +10,7 @@ use std::process::{ChildStdin, ChildStdout, Command, Output, Stdio};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use vmm_control::spawn::{ChildOptions, Vm, clone_vm, fresh_overlays, keep_or_discard};
-use vmm_control::{Client, ClientError, Console, Disk, Inherited, RateLimit, SnapshotDone, SnapshotKind};
+use vmm_control::{Client, ClientError, Console, Disk, Inherited, RateLimit, SnapshotDone, SnapshotKind, VmConfig};
 
 use super::vm::{PATIENCE, Running, given, launch, listen, said};
 
@@ -74,7 +74,7 @@ fn try_restore(directory: &Path, snapshots: &[&Path], options: &[&str]) -> (Resu
 }
 
 /// `vmm run` or `vmm restore` for the run directory `directory`.
-pub fn program(verb: &str, directory: &Path) -> Command {
+fn program(verb: &str, directory: &Path) -> Command {
     let mut command = Command::new(given("SANDGLASS_VMM"));
     command.arg(verb).arg("--control").arg(directory.join("control.sock"));
     command.arg("--log").arg(directory.join("events.log"));
@@ -83,7 +83,7 @@ pub fn program(verb: &str, directory: &Path) -> Command {
 }
 
 /// Waits until the VM's process listens, or has said why it never will.
-pub fn start(mut command: Command, directory: &Path) -> Result<Vm, String> {
+fn start(mut command: Command, directory: &Path) -> Result<Vm, String> {
     let (mut near, far) = UnixStream::pair().expect("sockets");
     near.set_read_timeout(Some(PATIENCE)).expect("a limit");
     let errors = directory.join("errors.log");
@@ -99,6 +99,20 @@ pub fn start(mut command: Command, directory: &Path) -> Result<Vm, String> {
     }
     let client = Client::connect(&directory.join("control.sock")).expect("it answers");
     Ok(Vm { child, client })
+}
+
+/// Boots by `vmm run` with its console on pipes, for `Terminal::of`; waits until the guest serves.
+pub fn boot_in_terminal(directory: &Path, mut config: VmConfig) -> Running {
+    config.console = Console::Stdio;
+    let file = directory.join("config.json");
+    fs::write(&file, serde_json::to_vec(&config).expect("JSON")).expect("a file");
+    let ready = listen(directory, 1025);
+    let mut command = program("run", directory);
+    command.arg("--config").arg(file);
+    let vm = start(command, directory).unwrap_or_else(|text| panic!("{text}"));
+    let mut running = Running::adopt(vm, directory, ready);
+    running.wait_ready();
+    running
 }
 
 /// A serial console as a terminal has it: what a guest does there survives a restore, which ends vsock connections.
@@ -199,6 +213,13 @@ pub fn verified(snapshots: &[&Path]) -> String {
     words.extend(snapshots.iter().map(|path| path.as_os_str()));
     let answer: serde_json::Value = serde_json::from_str(&tool_says(&words)).expect("JSON");
     answer["id"].as_str().expect("an id").to_owned()
+}
+
+/// What the directory's files take on the disk: memory files have holes.
+pub fn used_bytes(directory: &Path) -> u64 {
+    use std::os::unix::fs::MetadataExt as _;
+    let entries = fs::read_dir(directory).expect("a directory").flatten();
+    entries.map(|entry| File::open(entry.path()).and_then(|file| file.metadata()).expect("a file").blocks() * 512).sum()
 }
 
 /// One value of a reply: `checksum` of `bytes=1 checksum=2`.

@@ -3,7 +3,7 @@
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 
-use super::vm::{Directory, Running, config, given, launch, said};
+use super::vm::{Directory, config, given, launch, said};
 
 #[test]
 #[ignore = "runs in the lab: `cargo xtask test lab`"]
@@ -58,37 +58,4 @@ fn an_ordinary_user_can_run_a_vm() {
     let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     assert!(text.contains("sandglass-init: ping: ok pong"), "{text}");
     assert_eq!(output.status.code(), Some(0), "{text}");
-}
-
-/// A VM that is shut in stays so: what it could be made to do, its process can't.
-#[test]
-#[ignore = "runs in the lab: `cargo xtask test lab`"]
-fn a_running_vm_has_nothing_but_its_directory() {
-    let directory = Directory::new();
-    let running = Running::boot(directory.path(), &config(directory.path()));
-    let pid = running.vm.child.id();
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("its status");
-    let field = |name: &str| {
-        let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("a field");
-        line.split_whitespace().next().unwrap_or_default().to_owned()
-    };
-    assert_eq!(field("NoNewPrivs:"), "1");
-    assert_eq!(field("CapEff:"), "0000000000000000");
-    assert_eq!(field("CapBnd:"), "0000000000000000");
-    assert_ne!(field("Uid:"), "0");
-    for thread in std::fs::read_dir(format!("/proc/{pid}/task")).expect("its threads") {
-        let thread = thread.expect("a thread").path();
-        let text = std::fs::read_to_string(thread.join("status")).expect("its status");
-        let name = std::fs::read_to_string(thread.join("comm")).expect("its name");
-        // The kernel's own threads for I/O run no code of the process.
-        assert!(name.starts_with("iou-") || text.contains("Seccomp:\t2"), "{name}");
-    }
-    let names: Vec<_> = std::fs::read_dir(format!("/proc/{pid}/root")).expect("its root").flatten().collect();
-    let names: Vec<_> = names.iter().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
-    assert_eq!(names, ["run"]);
-    for namespace in ["mnt", "net", "ipc", "uts", "cgroup"] {
-        let link = |pid: &str| std::fs::read_link(format!("/proc/{pid}/ns/{namespace}")).expect("a namespace");
-        assert_ne!(link(&pid.to_string()), link("self"), "{namespace}");
-    }
-    assert_eq!(running.stop(), Some(0));
 }

@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use vmm_control::{Console, SnapshotKind};
+use vmm_control::SnapshotKind;
 
-use super::going_on::{Terminal, disk, program, restore, restore_paused, snapshot, start, value, verified};
-use super::vm::{Directory, Running, config, listen, said};
+use super::going_on::{Terminal, boot_in_terminal, disk, restore, restore_paused, snapshot, value, verified};
+use super::vm::{Directory, Running, config, said};
 
 /// In the middle of which a snapshot is taken, again and again: two threads that verify what they read.
 const WORK: &str = "blk-random vdb 150 3 2";
@@ -14,18 +14,9 @@ const WORK: &str = "blk-random vdb 150 3 2";
 fn boot(directory: &Path) -> Running {
     let mut config = config(directory);
     config.vcpus = 2;
-    config.console = Console::Stdio;
     config.boot.command_line = "console=ttyS0 quiet sandglass.serial=1".into();
     config.disks = vec![disk(directory, "kept", 8 << 20), disk(directory, "load", 4 << 20)];
-    let file = directory.join("config.json");
-    std::fs::write(&file, serde_json::to_vec(&config).expect("JSON")).expect("a file");
-    let ready = listen(directory, 1025);
-    let mut command = program("run", directory);
-    command.arg("--config").arg(file);
-    let vm = start(command, directory).unwrap_or_else(|text| panic!("{text}"));
-    let mut running = Running::adopt(vm, directory, ready);
-    running.wait_ready();
-    running
+    boot_in_terminal(directory, config)
 }
 
 fn restored(directory: &Path, snapshots: &[&Path]) -> (Running, Terminal) {
@@ -77,6 +68,8 @@ fn snapshots_under_load_are_whole_each() {
     }
     // All that follows is no affair of the snapshots.
     parent.ask("blk-write vda 0 1M 9");
+    // It would take the processors from the others.
+    parent.client().pause().expect("it stops");
 
     for last in (0..taken.len()).rev() {
         let chain: Vec<&Path> = taken[..=last].iter().rev().map(|(path, _)| path.as_path()).collect();
@@ -100,6 +93,7 @@ fn snapshots_under_load_are_whole_each() {
         assert_eq!(vm.stop(), Some(0));
     }
 
+    parent.client().resume().expect("it runs");
     check(&parent, &mut terminal, &checksum, 9);
     assert_eq!(value(&parent.ask("mem-churn OFF"), "errors"), "0");
     assert_eq!(parent.stop(), Some(0));

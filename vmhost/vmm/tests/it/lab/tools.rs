@@ -49,6 +49,12 @@ pub fn eventually<T>(vm: &mut Running, what: &str, mut ask: impl FnMut(&mut Runn
     }
 }
 
+/// How much a test of a transfer moves: what takes seconds in the lab, or as many MiB as `SANDGLASS_TRANSFER_MIB` says.
+pub fn transfer(usual_mib: u64) -> u64 {
+    let told = std::env::var("SANDGLASS_TRANSFER_MIB").map(|text| text.parse().expect("a number of MiB"));
+    told.unwrap_or(usual_mib) * MIB
+}
+
 /// Limits bytes only.
 pub fn bytes_limit(per_second: u64, burst: u64) -> RateLimit {
     RateLimit { bytes: Some(Bucket { per_second, burst }), operations: None }
@@ -58,7 +64,10 @@ pub fn bytes_limit(per_second: u64, burst: u64) -> RateLimit {
 pub fn host(command: &str) {
     let mut words = command.split_whitespace();
     let program = words.next().expect("a program");
-    let output = Command::new(program).args(words).output().unwrap_or_else(|error| panic!("{command}: {error}"));
+    // Where Debian keeps what is for root; a user's PATH often lacks it.
+    let path = format!("{}:/usr/sbin:/sbin", std::env::var("PATH").unwrap_or_default());
+    let output = Command::new(program).env("PATH", path).args(words).output();
+    let output = output.unwrap_or_else(|error| panic!("{command}: {error}"));
     assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
@@ -137,6 +146,7 @@ fn block() -> Vec<u8> {
 
 /// Sends so many bytes to a peer that echoes, and expects the same back.
 pub fn exchange<S: Stream>(mut stream: S, bytes: u64) {
+    let start = Instant::now();
     let block = block();
     let mut sender = stream.handle();
     let sent = block.clone();
@@ -164,4 +174,7 @@ pub fn exchange<S: Stream>(mut stream: S, bytes: u64) {
     }
     assert_eq!(received, bytes);
     sending.join().expect("it sends");
+    if bytes >= 4 * MIB {
+        eprintln!("{} MiB there and back: {} ms", bytes / MIB, start.elapsed().as_millis());
+    }
 }

@@ -130,6 +130,16 @@ impl Running {
     }
 }
 
+impl Drop for Running {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            // What a failed test leaves running would slow down those after it.
+            let _ = self.vm.child.kill();
+            let _ = self.vm.child.wait();
+        }
+    }
+}
+
 /// The host's end of a port that guests connect to.
 pub fn listen(directory: &Path, port: u32) -> UnixListener {
     let path = directory.join(format!("vsock.sock_{port}"));
