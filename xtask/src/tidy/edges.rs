@@ -85,8 +85,6 @@ fn forbidden(name: &str, on: &str) -> Option<&'static str> {
         "vmhost" if BROWSER.contains(&on) || (is_ours && on != "protocol" && !is_bundler(on)) => {
             Some("the server knows no browser")
         }
-        // The benchmark of VMs asks them over their control protocol, as any supervisor does.
-        "xtask" if on == "vmm-control" => None,
         "xtask" | "sandglass-glue" if is_ours => Some("automation only calls programs of ours"),
         _ => None,
     }
@@ -110,7 +108,6 @@ mod tests {
             ("vmm", "vmm-control"),
             ("web", "leptos"),
             ("xtask", "clap"),
-            ("xtask", "vmm-control"),
         ];
         let ruled_out = [
             ("bundler", "protocol"),
