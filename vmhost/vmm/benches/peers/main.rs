@@ -104,13 +104,13 @@ fn run(options: &Options) -> anyhow::Result<ExitCode> {
 }
 
 const DISTORTION: &str = "\
-The machine is emulated instruction by instruction, and its guests run on its emulated SVM: times compare
-with each other in this table, not with hardware. Both sides' user-mode code, the kernel's and the guest's
-is 10 to 50 times slower than on hardware, so a program that executes less (relocations, start-up, device
-models) gains more here than it would there, and copies of memory cost relatively less than code. A VM exit
-is a jump inside the emulator: cheap beside hardware's, and page faults of the guest are walked in software,
-expensive beside it. What the table can't tell: costs of caches, TLBs, memory bandwidth, huge pages, real
-interrupts and real disks (all files are in memory), and anything with more than two processors.";
+The machine is emulated instruction by instruction, and its guests run on its emulated SVM: times compare with
+each other in this table, not with hardware. What it costs to run code, copy memory, leave a guest or walk its
+page tables stands in other proportions to each other here, so ratios of times may differ on hardware, either
+way; counts of exits and of memory don't depend on speed. Addresses of programs aren't randomised, as the
+emulator would translate each start anew. What the table can't tell: costs of caches, TLBs, memory bandwidth,
+real interrupts and real disks (all files are in memory), and anything with more than two processors. Other
+work on the machine disturbs both sides in turns, but not equally: see the spread and the load.";
 
 /// Longer than anything here takes.
 const PATIENCE: Duration = Duration::from_secs(120);

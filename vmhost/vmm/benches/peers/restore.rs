@@ -65,7 +65,7 @@ pub fn run(place: &Place, runs: usize, table: &mut Table) -> anyhow::Result<()> 
         }
     }
     table.remark(
-        "restore: files are in memory; ours verifies what it always does; theirs is -incoming with \
+        "restore: files are in memory; theirs is -incoming with \
          memory-backend-file share=off and x-ignore-shared, its fastest, to its RESUME event",
     );
     Ok(())
