@@ -8,11 +8,12 @@ use vm_memory::{Bytes as _, GuestAddress};
 use vmm::boot;
 use vmm::cpu::start::Entry;
 use vmm::memory::layout::{ACPI, ACPI_END, COMMAND_LINE, COMMAND_LINE_SIZE};
-use vmm::memory::{GuestMemory, memfd};
+use vmm::memory::{GuestRam, memfd};
 
 use crate::script::Script;
 
-const MEMORY: usize = 0x30_0000;
+const MEMORY_MIB: u32 = 3;
+const MEMORY: u64 = (MEMORY_MIB as u64) << 20;
 const MARK: u8 = 0xA5;
 
 /// Loads a kernel that the bytes describe, nearly right, or that they are.
@@ -28,25 +29,26 @@ pub fn load(bytes: &[u8]) {
     };
     let initramfs = script.any::<bool>().then(|| file(&vec![1; 64 * script.below(256)]));
     let command_line = "a".repeat(if script.once_in(8) { script.any::<u16>().into() } else { script.below(64) });
-    let memory = memory();
+    let ram = ram();
+    let memory = ram.memory();
     let acpi = usize::try_from(ACPI_END - ACPI).expect("128 KiB");
     memory.write_slice(&vec![MARK; acpi], GuestAddress(ACPI)).expect("in memory");
-    let found = boot::load(memory, &file(&kernel), initramfs.as_ref(), &command_line, ACPI);
+    let found = boot::load(ram, &file(&kernel), initramfs.as_ref(), &command_line, ACPI);
     let mut after = vec![0; acpi];
     memory.read_slice(&mut after, GuestAddress(ACPI)).expect("in memory");
     assert!(after.iter().all(|byte| *byte == MARK), "a kernel was put over ACPI's tables");
     let Ok(entry) = found else { return };
     if let Entry::Pvh { address, .. } = entry {
-        assert!(address < MEMORY as u64, "the entry at {address:#x} isn't in memory");
+        assert!(address < MEMORY, "the entry at {address:#x} isn't in memory");
     }
     assert!(command_line.len() < COMMAND_LINE_SIZE);
     let last: u8 = memory.read_obj(GuestAddress(COMMAND_LINE + command_line.len() as u64)).expect("in memory");
     assert_eq!(last, 0, "the command line has no end");
 }
 
-fn memory() -> &'static GuestMemory {
-    static MAPPED: OnceLock<GuestMemory> = OnceLock::new();
-    MAPPED.get_or_init(|| GuestMemory::from_ranges(&[(GuestAddress(0), MEMORY)]).expect("the host has 3 MiB"))
+fn ram() -> &'static GuestRam {
+    static MAPPED: OnceLock<GuestRam> = OnceLock::new();
+    MAPPED.get_or_init(|| GuestRam::create(MEMORY_MIB).expect("the host has 3 MiB"))
 }
 
 fn file(bytes: &[u8]) -> File {
@@ -60,7 +62,7 @@ fn place(script: &mut Script<'_>) -> u64 {
     match script.below(8) {
         0..=2 => 0x10_0000 + near * 16,
         3 => near * 0x1000,
-        4 => MEMORY as u64 - near,
+        4 => MEMORY - near,
         5 => 0x10_0000 - near,
         6 => u64::MAX - near,
         _ => script.any(),

@@ -1,10 +1,10 @@
 //! A VM as its users have it: the `vmm` program, its control socket, and the guest's first process behind vsock.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, ErrorKind, Read as _, Write as _};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use vmm_control::spawn::{Launch, Vm};
 use vmm_control::{Boot, Client, Console, VmConfig, Vsock};
@@ -185,18 +185,36 @@ impl Guest {
 }
 
 /// A connection to a port of the guest.
+///
+/// A guest that has just gone on as another resets its sockets when its kernel gets to it, and a busy one
+/// may not answer in time: then the VM closes the connection, which is made again, as `docs/vmm.md` says.
 pub fn dial(socket: &Path, port: u32) -> UnixStream {
-    let mut stream = UnixStream::connect(socket).expect("the VM listens");
-    stream.set_read_timeout(Some(PATIENCE)).expect("a limit");
-    stream.write_all(format!("CONNECT {port}\n").as_bytes()).expect("the VM reads");
+    const PAUSE: Duration = Duration::from_millis(50);
+    let start = Instant::now();
+    loop {
+        match try_dial(socket, port) {
+            Ok(Some(stream)) => return stream,
+            Ok(None) => {}
+            Err(error) if matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) => {}
+            Err(error) => panic!("port {port}: {error}"),
+        }
+        assert!(start.elapsed() < PATIENCE, "the guest doesn't take connections to port {port}");
+        // The guest needs the processor for what is waited for.
+        std::thread::sleep(PAUSE);
+    }
+}
+
+fn try_dial(socket: &Path, port: u32) -> std::io::Result<Option<UnixStream>> {
+    let mut stream = UnixStream::connect(socket)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.write_all(format!("CONNECT {port}\n").as_bytes())?;
     let mut line = Vec::new();
     let mut byte = [0];
     // No byte after the line may be taken: it is the guest's.
-    while stream.read(&mut byte).expect("an answer") == 1 && byte != *b"\n" {
+    while stream.read(&mut byte)? == 1 && byte != *b"\n" {
         line.extend(byte);
     }
-    assert!(line.starts_with(b"OK "), "{}", String::from_utf8_lossy(&line));
-    stream
+    Ok(line.starts_with(b"OK ").then_some(stream))
 }
 
 /// What a VM has said, for a test that fails.
